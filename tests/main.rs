@@ -43,6 +43,7 @@ mod instances;
 mod join;
 mod json_schemas;
 mod language;
+mod language_files;
 mod left_out;
 mod licences;
 mod mapping_change;

@@ -24,9 +24,10 @@ certificates() {
 
 password() { head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
-# The plain listener is the broker's own, and whoever comes by it may do everything: it's where tests give rights away. The
-# other one asks for TLS and a password, of either kind, and lets nobody do what no ACL allows: not even where a topic or a
-# group has none. `tributary` is above the ACLs, since it also makes topics and writes events; `limited` has no right by itself.
+# The plain listener is the broker's own, and a client that comes by it may do everything, because tests give rights away there.
+# The other listener asks for TLS and a password of either kind. It allows no operation without an ACL, not even where a topic
+# or a group has none. The user `tributary` is above the ACLs, because it also makes topics and writes events. The user
+# `limited` has no right by itself.
 start_secured_kafka() {
   local to=$run/certificates secret module=org.apache.kafka.common.security
   certificates
@@ -52,7 +53,7 @@ secured_acl() {
   java -cp "$(fetch_kafka)/*" org.apache.kafka.tools.AclCommand --bootstrap-server "localhost:$(port_of secured-kafka)" "$@"
 }
 
-# The program with what its security index needs, beside the plain one: both are linked, not copied, where the disk allows.
+# The program with the parts that its security index needs, beside the plain one: both are linked, not copied, where the disk allows.
 secured_elasticsearch() {
   local home source=$here/lib/SecurityIndex.java plain bin
   home=$cache/elasticsearch-$es_version-secured-$(cksum <"$source" | cut -d' ' -f1)
@@ -83,7 +84,7 @@ CONF
   echo "$home"
 }
 
-# Two users: `tributary` may do what docs/operations.md says is needed, on every index; `admin` everything. Tests make others.
+# Two users: `tributary` has the rights that docs/operations.md names, on every index; `admin` everything. Tests make others.
 start_secured_elasticsearch() {
   local to=$run/certificates config=$run/secured-elasticsearch/config home secret
   certificates

@@ -177,7 +177,7 @@ others_of() {
   done
 }
 
-# The addresses of what runs, and those by which Connect finds the others.
+# The addresses of the servers that run, and those by which Connect finds the others.
 other_addresses() {
   local name
   for name in "$@"; do

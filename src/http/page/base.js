@@ -1,4 +1,4 @@
-// What all parts share: nodes made of text, questions to the server, lists that change in place.
+// The basis of all parts: nodes made of text, questions to the server, lists that change in place.
 
 const $ = (id) => document.getElementById(id);
 
@@ -138,7 +138,7 @@ const ask = async (path, signal) => {
   return body;
 };
 
-// The banner while the server is away, and what to do once it is back.
+// The banner while the server is away, and the step that follows its return.
 const returned = [];
 let isGone = false;
 const away = (gone) => {
@@ -159,7 +159,7 @@ const say = (text) => { $("said").textContent = text; };
 
 // Lists that change in place ----------------------------------------------------------------------
 
-// What has the focus within `parent`: the item's key and the part of it, to find it again.
+// The focus within `parent`: the item's key and the part of it, by which the focus is found again.
 const focusIn = (parent) => {
   const active = document.activeElement;
   if (!active || active === parent || !parent.contains(active)) return undefined;
@@ -180,8 +180,8 @@ const focusAgain = (parent, held) => {
 
 const shapes = new WeakMap();
 
-// Makes the children of `parent` those of `items`, by key. What is as it was stays the same node, so
-// that focus, selection and scrolling stay; `update`, where given, changes a node instead of replacing it.
+// Makes the children of `parent` those of `items`, by key. An equal item keeps its node, so
+// that focus, selection and scrolling stay. `update`, where given, changes a node instead of replacing it.
 const reconcile = (parent, items, { key, make, update, shape = JSON.stringify }) => {
   const held = focusIn(parent);
   const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));

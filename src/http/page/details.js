@@ -15,7 +15,7 @@ const detailNodes = (thing, shape, name) => {
   const look = lookOf(name, kind, value);
   return { rank: look, nodes: valueNodes(look, value) };
 };
-// A reference with the path to it, where it is in a tree, and with what else is shown of it.
+// A reference with the path to it, where it is in a tree, and with the other members that are shown of it.
 const referenceNodes = (one, embed) => {
   const inner = embed.embeds.find((inner) => inner.by === "above" && inner.fields.length > 0);
   const path = inner ? pathNodes(inner, one[inner.name]) : [];

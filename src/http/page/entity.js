@@ -3,7 +3,7 @@
 
 const entity = { projection: undefined, id: undefined, form: undefined, pages: new Map(), asking: undefined, at: -Infinity };
 
-// What a second question answers, or nothing where it has none: a part that lacks is no reason to show none.
+// The answer to a second question, or nothing, because the other parts are shown without it.
 const orNothing = async (question) => {
   try {
     return await question;
@@ -18,12 +18,12 @@ const siblingsOf = (shape) => {
   const lacks = (embed) => !shape.embeds.some((own) => own.name === embed.name);
   return model.projections.filter((other) => other !== shape && other.of === shape.of && other.embeds.some(lacks));
 };
-// A projection that shows what is above the entities of this one: the smallest, because the others are not read.
+// A projection that shows the ancestors of this one's entities: the smallest, because the others are not read.
 const aboveOf = (name) => {
   const has = (other) => isOfSameType(other.name, name) && other.embeds.some((embed) => embed.by === "above" && embed.fields.length > 0);
   return model.projections.filter(has).sort((one, other) => one.fields.length - other.fields.length)[0];
 };
-// The reference of a thing that is in a tree, and the embed of what is above it.
+// The reference of a thing that is in a tree, and the embed of its ancestors.
 const treeReference = (shape) => {
   for (const embed of shape.embeds.filter((embed) => embed.by === "reference")) {
     const inner = embed.embeds.find((inner) => inner.by === "above");

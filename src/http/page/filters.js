@@ -11,7 +11,7 @@ const toggle = (filter) => {
 
 const showFacets = (facets) => {
   const groups = filtersOf(collectionOf(query.in)).map((filter) => filterGroup(filter, facets?.[filter.name]));
-  // A range narrows what is there: without hits and without itself there is nothing to narrow.
+  // A range narrows the hits: without hits and without itself there is nothing to narrow.
   const isUseful = (group) => group.values.length > 0 || (group.range && (shown.total > 0 || group.range.isSet));
   $("filters").hidden = !groups.some(isUseful);
   reconcile($("facets"), groups.filter(isUseful), {
@@ -113,7 +113,7 @@ const showRange = (node, group) => {
   if (document.activeElement !== to) to.value = group.range.to;
 };
 
-// What narrows the search, each with a button that takes it away ------------------------------------
+// The conditions of the search, each with a button that takes it away ------------------------------------
 
 const showChips = () => {
   const collection = collectionOf(query.in);

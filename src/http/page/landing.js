@@ -1,5 +1,5 @@
 
-// The page without a query: what can be searched, with examples from the data -------------------------
+// The page without a query: the searched collections, with examples from the data -------------------------
 
 const EXAMPLES_MS = 60_000;
 const examples = { found: [], at: -Infinity, isAsking: false };
@@ -39,7 +39,7 @@ const showLanding = () => {
   if (!$("landing").hidden && !examples.isAsking && performance.now() - examples.at > EXAMPLES_MS) learnExamples();
 };
 
-// The collection whose hits show most ways to reach what they are.
+// The collection whose hits show most ways to reach their entities.
 const exemplary = () => {
   const reach = (collection) => collection.hit.filter((name) => wordOf(ROLES, name)).length;
   return [...model.collections].sort((one, other) => reach(other) - reach(one))[0];

@@ -30,7 +30,7 @@ const paged = (name, look, label, items, make) => {
   return box;
 };
 
-// The embeds of a document that other entities fill, each as a list; those of its own type are what is below it.
+// The embeds of a document that other entities fill, each as a list; those of its own type are below it in the tree.
 const embeddedLists = (shape, thing, shown) => {
   const isOwn = shape === shown;
   const lacks = (embed) => isOwn || !shown.embeds.some((own) => own.name === embed.name);

@@ -43,7 +43,7 @@ const titleOf = (shape) => {
   return [...searched, ...TITLES].find(has) ?? searched[0] ?? "name";
 };
 const fullName = (thing) => textOf(thing.name) || NAME_PARTS.map((part) => textOf(thing[part])).filter(Boolean).join(" ");
-// A name, or the id of what has none.
+// A name, or the id of a thing that has none.
 const called = (thing, shape) => textOf(thing[titleOf(shape)]) || fullName(thing) || textOf(thing.id);
 const nameNodes = (thing, shape, highlights = thing.highlights) => {
   const title = titleOf(shape);
@@ -65,14 +65,14 @@ const entityLink = (thing, shape, attributes = {}, highlights = undefined) => {
 
 const isFacet = (filter) => ["text", "boolean", "computed", "integer"].includes(filter.kind);
 const isRange = (filter) => ["number", "date"].includes(filter.kind);
-// The label of what belongs to an embedded entity; a name that is no plural has no owner's form.
+// The label of a member of an embedded entity; a name that is no plural has no owner's form.
 const ownedLabel = (embed, label) => {
   const { one, many } = nounOf(embed);
   if (lower(label) === one) return label;
   return one === many ? `${upper(many)}: ${lower(label)}` : `${upper(one)}’s ${lower(label)}`;
 };
 const filterLabel = (filter) => (filter.embed ? ownedLabel(filter.embed, labelOf(filter.name)) : labelOf(filter.name));
-// A status first, then the document's own, then what looks into embeds, and tags last.
+// A status first, then the document's own, then those of embeds, and tags last.
 const filtersOf = (collection) => {
   const fields = shapeOf(collection.name).fields;
   const isTags = (filter) => fields.some((field) => field.name === filter.path && field.kind === "strings");

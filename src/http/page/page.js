@@ -31,7 +31,7 @@ const readHash = () => {
   return search ? { search: search[1] ?? "" } : { unknown: hash };
 };
 
-// Shows what the address says. Each entry of the history knows how deep it is, so that Escape knows
+// Shows the view that the address names. Each entry of the history knows how deep it is, so that Escape knows
 // whether there is something of ours to go back to.
 const route = () => {
   clearTimeout(typed);
@@ -104,7 +104,7 @@ const showClear = () => { $("clear").hidden = $("q").value === ""; };
 // Goes to another search. Typing overwrites the entry of the history, anything else makes one.
 const change = (to, { overwrite = false } = {}) => {
   clearTimeout(typed);
-  // Nothing is searched before the page knows what can be.
+  // Nothing is searched before the page knows the collections.
   if (!place) return;
   const isHere = place?.search !== undefined;
   const under = collectionOf(query.in)?.under;

@@ -35,7 +35,7 @@ const layOut = () => { $("filters").open = wide.matches; };
 wide.addEventListener("change", layOut);
 layOut();
 
-// Quietly, what is shown again; what is large not as often. What was asked wrongly stays wrong.
+// Asks quietly for the shown view again, and for large parts less often. A wrong question stays wrong.
 const refresh = () => {
   if (document.hidden || !place) return;
   const now = performance.now();
@@ -66,7 +66,7 @@ const tick = async () => {
   }
 };
 
-// The start: what is searched is asked for until the server tells it -------------------------------
+// The start: the page asks for the collections until the server tells them -------------------------------
 
 const RETRY_MS = 2_000;
 const start = async () => {
@@ -98,7 +98,7 @@ const begin = async () => {
   addEventListener("hashchange", route);
   document.addEventListener("visibilitychange", tick);
   route();
-  // What was typed before the page knew what is searched.
+  // The text that was typed before the page knew the collections.
   if (given && place.search === "") change({ q: given }, { overwrite: true });
   if (place.search !== undefined && wide.matches) $("q").focus({ preventScroll: true });
   tick();

@@ -32,7 +32,7 @@ const readStatus = async () => {
   const partitions = list(report.partitions).filter(isObject);
   const sample = { at: performance.now(), records: whole(report.counters?.records), delivered: whole(report.counters?.delivered) };
   const before = samples.at(-1);
-  // Counters that fell, or a page that slept: what was before does not count.
+  // Counters that fell, or a page that slept: earlier samples do not count.
   if (before && (sample.records < before.records || sample.delivered < before.delivered || sample.at - before.at > 5 * STATUS_MS)) samples.length = 0;
   samples.push(sample);
   if (samples.length > SAMPLES) samples.shift();

@@ -10,7 +10,7 @@ const suggest = async () => {
   let found = [];
   try {
     if (query.q.trim() && query.in) found = list((await ask(`/suggest?q=${encode(query.q)}`, mine.signal)).suggestions);
-  } catch { /* the hits are what counts */ }
+  } catch { /* the hits count more */ }
   if (suggesting !== mine) return;
   const usable = found.filter((one) => isObject(one) && collectionOf(one.in) && textOf(one.id)).slice(0, 6);
   reconcile($("suggestions").querySelector("ul"), usable, {

@@ -6,11 +6,11 @@ const WORDS = {
   labels: {
     email: "E-mail", sku: "SKU", url: "URL", parent: "Part of", ...BUILT_IN.labels,
   },
-  // One of what has no regular plural.
+  // The singulars of names without a regular plural.
   singulars: { people: "person", children: "child", men: "man", women: "woman", series: "series", news: "news" },
   // The names of orders: the lowest first, and with "-" the highest first. Others of the same field are not offered.
   sorts: { "-createdAt": "Newest first", createdAt: "Oldest first", "-updatedAt": "Changed last" },
-  // What can be typed, in this order: for the field of the search, and in a sentence.
+  // The texts that can be typed, in this order: for the field of the search, and in a sentence.
   asked: {
     name: ["name", "a name"], email: ["e-mail", "an e-mail address"], phone: ["phone", "a phone number"], address: ["city", "a city"],
     industry: ["industry", "an industry"], role: ["role", "a role"], department: ["department", "a department"], tags: ["tag", "a tag"],
@@ -23,7 +23,7 @@ const WORDS = {
   quiet: BUILT_IN.quiet,
 };
 
-// What texts of these names are.
+// The kinds of texts with these names.
 const ROLES = { status: "status", email: "email", phone: "phone", mobile: "phone", website: "url", homepage: "url", url: "url" };
 // Parts of a name, which are not told beside it.
 const NAME_PARTS = ["firstName", "lastName"];
