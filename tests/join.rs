@@ -270,7 +270,7 @@ fn an_owner_with_the_id_of_a_child_is_a_dead_letter_in_every_order() {
     assert_eq!(letters[0]["projection"], "organisations");
     assert_eq!(letters[0]["owner"], Value::Null);
     let reason = letters[0]["reason"].as_str().unwrap();
-    for told in ["\"contacts/c1\"", "give the entity another id", "layout = \"nested\""] {
+    for told in ["\"contacts/c1\"", "Give the entity another id", "layout = \"nested\""] {
         assert!(reason.contains(told), "{told} of {reason}");
     }
     let (_, children) = held(&world);

@@ -294,9 +294,9 @@ impl Log {
         source.start(&Positions::default(), &[])?;
         if let Some((at, first)) = source.cut_off()?.first() {
             let instead = if is_kept {
-                "give the rebuild that was begun up with `tributary reindex --abort`, then --from state knows it; "
+                "Give the rebuild that was begun up with `tributary reindex --abort`, then --from state knows them. "
             } else {
-                "--from state knows it, and "
+                "--from state knows them. "
             };
             return Err(partial_log(at, *first, instead));
         }

@@ -91,7 +91,7 @@ impl KafkaDeadLetters {
     fn failed(&self, what: &str, error: KafkaError) -> Error {
         let advice = match &error {
             KafkaError::AdminOp(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                "it is not there, or the user may not see it: make it and give the user the operations Read and Write on \
+                "it is not there, or the user may not see it. Make it and give the user the operations Read and Write on \
                  it, or Create as well"
             }
             error if is_unauthorized(error) => {
@@ -107,8 +107,8 @@ impl KafkaDeadLetters {
     fn silent(&self, partition: i32, next: i64, high: i64) -> Error {
         let topic = &self.topic;
         Error::failed(format!(
-            "the dead letters' topic {topic} was read to offset {next} of {high} of partition {partition}, and nothing came for \
-             {} s; check the broker and try again",
+            "the dead letters' topic {topic} was read to offset {next} of {high} of partition {partition}, and \
+             nothing came for {} s. Check the broker and try again",
             WAIT.as_secs()
         ))
     }

@@ -105,7 +105,7 @@ fn wrong(json: &str, names: &[String]) -> Poison {
     let json = shown(json);
     if names.is_empty() {
         return format!(
-            "key: {json} found, an id or an object of one field that holds it was expected; where several fields make \
+            "key: {json} found, an id or an object of one field that holds it was expected. Where several fields make \
              the id, name them by the setting key, as in key = [\"tenant_id\", \"id\"]"
         );
     }

@@ -58,7 +58,7 @@ impl UnknownFields {
         counted.insert(name.into(), AtomicU64::new(1));
         let entity = &kind.name;
         tracing::info!(
-            "the field {} of {entity} is not declared: it is kept in the state, and searches do not find it; \
+            "the field {} of {entity} is not declared. The state keeps it, and searches do not find it. The settings \
              rename and naming of {entity} read other names",
             shown(name)
         );

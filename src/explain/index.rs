@@ -95,8 +95,8 @@ fn reasons(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Vec<S
     let is_foreign = |version: u64| version > position && base_of(version, position).is_none();
     if let Some(stored) = answer.document.as_ref().filter(|stored| is_foreign(stored.version)) {
         reasons.push(format!(
-            "a foreign write: the index holds version {}, the state is at {position}, so no instance of the group made it; \
-             the document's next delivery writes over it, or `tributary verify --repair` does",
+            "a foreign write: the index holds version {}, the state is at {position}, so no instance of the group \
+             made it. The document's next delivery writes over it, or `tributary verify --repair` does",
             stored.version
         ));
     }

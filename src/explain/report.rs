@@ -251,9 +251,11 @@ fn because(record: &str, why: &Why, traced: &EntityRecords, letters: &HashSet<St
             format!("dead letter: {reason}{waits}")
         }
         Why::Ignored => "passed over, as [events.types] says".to_owned(),
-        Why::NotTaken => "not in the state, which is past it: the state was made from another log or \
-                          configuration; delete the state's folder and start again to replay"
-            .to_owned(),
+        Why::NotTaken => {
+            "not in the state, which is past it. The state was made from another log or configuration; \
+                          delete the state's folder and start again to replay"
+                .to_owned()
+        }
     }
 }
 

@@ -146,7 +146,7 @@ impl LogReader {
             && !self.is_partial
             && let Some((at, first)) = self.source.cut_off()?.first()
         {
-            return Err(partial_log(at, *first, "restore the topic; "));
+            return Err(partial_log(at, *first, "Restore the topic. "));
         }
         if polled.records.is_empty() && polled.passed.is_empty() {
             return Ok(None);
@@ -195,8 +195,9 @@ impl LogReader {
             )
         };
         Ok(Some(Error::failed(format!(
-            "{}: a table was truncated at offset {}, and {why}; set truncate = \"ignore\" for the topic {topic} to keep \
-             what the table held, or delete the state's folder and start again once the topic begins behind this record",
+            "{}: a table was truncated at offset {}, and {why}. Set truncate = \"ignore\" for the topic {topic} to \
+             keep the rows of the table. Or delete the state's folder and start again once the topic begins behind \
+             this record",
             record.partition, record.offset
         ))))
     }

@@ -210,13 +210,13 @@ impl LogStart<'_> {
 fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Result<()> {
     let Some((at, first)) = cut.first() else { return Ok(()) };
     if !is_allowed && !state.is_partial() {
-        return Err(partial_log(at, *first, "restore the topic, or keep the state; "));
+        return Err(partial_log(at, *first, "Restore the topic, or keep the state. "));
     }
     tracing::warn!(
         partition = %at,
         first,
-        "the log is partial: documents of entities that it holds no record of are left in the index as they are; the others \
-         show only what its records say, also of the entities that they embed"
+        "the log is partial. Documents of entities that it holds no record of are left in the index as they are. The \
+         others show only what its records say, also of the entities that they embed"
     );
     state.set_partial()
 }

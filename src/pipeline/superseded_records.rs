@@ -43,9 +43,9 @@ impl SupersededRecords {
 /// The sentence for people about a run of the length `run_length`.
 pub(super) fn sentence(at: &TopicPartition, run_length: u32) -> String {
     format!(
-        "{run_length} records in a row on {at} have lower versions than those before them, and are ignored: the producer's versions \
-         seem to have begun anew; delete the state's folder and replay once the topic holds the new versions only, or let \
-         the versions grow again"
+        "{run_length} records in a row on {at} have lower versions than those before them, and are ignored. The \
+         producer's versions seem to have begun anew. Delete the state's folder and replay once the topic holds the \
+         new versions only, or let the versions grow again"
     )
 }
 

@@ -202,7 +202,7 @@ fn beginning(session: &Session, number: usize) -> Result<Rebuild> {
 
 fn conflict(projection: &str, record: &Rebuild) -> Error {
     Error::failed(format!(
-        "another reindex of {projection} is under way, into {} ({}); wait for its end, go on with it where it was \
+        "another reindex of {projection} is under way, into {} ({}). Wait for its end, go on with it where it was \
          begun, or give it up with `tributary reindex --abort {projection}`",
         record.index,
         record.phase.name()

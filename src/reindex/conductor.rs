@@ -313,9 +313,9 @@ impl Conductor {
         ask_index(stop, async || self.claim.beat(&progress).await).await?;
         if rejected > 0 && !self.options.allow_rejected {
             return Err(Error::failed(format!(
-                "the new index rejected {rejected} documents (look at `tributary dead-letters list`), and the alias is left \
-                 where it is; correct the mapping and begin again after `tributary reindex --abort`, or go on without them \
-                 with --allow-rejected"
+                "the new index rejected {rejected} documents, and the alias is left where it is. `tributary \
+                 dead-letters list` shows them. Correct the mapping and begin again after `tributary reindex \
+                 --abort`, or go on without them with --allow-rejected"
             )));
         }
         Ok(())

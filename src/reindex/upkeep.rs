@@ -148,8 +148,8 @@ pub async fn prune_gone(sink: &dyn Generations) -> Result<Vec<String>> {
             tracing::warn!(
                 projection,
                 index,
-                "a rebuild with another model has not ended, so the index is left alone; end it with that model, or give it \
-                 up with `tributary reindex --abort`"
+                "a rebuild with another model has not ended, so the index is left alone. End it with that model, or \
+                 give it up with `tributary reindex --abort`"
             );
             continue;
         }

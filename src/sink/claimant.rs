@@ -99,14 +99,16 @@ impl Claimant {
     fn refusal(&self, record: &Tenure) -> Error {
         if record.group == self.group {
             return Error::failed(format!(
-                "{} writes the indexes of this prefix since {}, and this is another state; stop that instance and use its state, \
+                "{} writes the indexes of this prefix since {}, and this is another state. Stop that instance and \
+                 use its state, \
                  set index.prefix to another prefix, or have this state take the indexes over with `tributary run --take-over`",
                 named(&record.group, record.state.as_ref()),
                 record.since
             ));
         }
         Error::failed(format!(
-            "the group {} writes the indexes of this prefix since {}, and this is the group {}; set kafka.group to that group \
+            "the group {} writes the indexes of this prefix since {}, and this is the group {}. Set kafka.group to \
+             that group \
              or index.prefix to another prefix, or have this group take the indexes over with `tributary run --take-over`",
             record.group, record.since, self.group
         ))

@@ -302,7 +302,8 @@ impl Mapping {
         let projection = &self.projection;
         if reason.contains("[join]") {
             return Error::usage(format!(
-                "the server has no fields of the type join, which layout = \"join\" of {projection} needs; use a server that has \
+                "the server has no fields of the type join, which layout = \"join\" of {projection} needs. Use a \
+                 server that has \
                  the module parent-join, or layout = \"nested\": {reason}"
             ));
         }
@@ -345,7 +346,7 @@ impl Mapping {
         if !other.is_empty() {
             let projection = &self.projection;
             let message = format!(
-                "{index} was built for documents of another shape than the model wants for {projection} now ({}); run \
+                "{index} was built for documents of another shape than the model wants for {projection} now ({}). Run \
                  `tributary reindex {projection}`, which needs no log with --from state",
                 other.join(", ")
             );

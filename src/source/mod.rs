@@ -143,16 +143,16 @@ pub fn check_topic_ids(before: &BTreeMap<String, String>, now: &BTreeMap<String,
     });
     let Some((topic, before, now)) = changed else { return Ok(()) };
     Err(Error::failed(format!(
-        "{topic}: the topic was recreated (its id was {before} when the state read it, and is {now}), so that the log is not \
-         the one of the state: delete the state's folder and start again to replay"
+        "{topic}: the topic was recreated, so that the log is not the one of the state. Its id was {before} when the \
+         state read it, and is {now}. Delete the state's folder and start again to replay"
     )))
 }
 
 /// The refusal of a log whose partition `at` begins at the offset `first`.
 pub fn partial_log(at: &TopicPartition, first: i64, instead: &str) -> Error {
     Error::failed(format!(
-        "{at} begins at offset {first}, and its topic deletes records (cleanup.policy): what was before is gone, and a \
-         replay would not know of it; {instead}--allow-partial-log goes without, and then deletes no document that the \
-         log does not speak of"
+        "{at} begins at offset {first}, and its topic deletes records (cleanup.policy). Earlier records are gone, and \
+         a replay would not know of them. {instead}--allow-partial-log goes without them, and deletes no document \
+         that the log is silent on"
     ))
 }

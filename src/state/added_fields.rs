@@ -151,9 +151,9 @@ fn check_values(store: &dyn StateStore, of: EntityType, field: &FieldPlan) -> Re
             return Ok(ControlFlow::Continue(()));
         }
         Err(Error::usage(format!(
-            "the field {}.{} was declared since the state was built, and {} {} has a value of another type than {} in it; \
-             declare another type, or delete the state's folder and start again to replay (then `tributary reindex` makes the \
-             documents)",
+            "the field {}.{} was declared since the state was built, and {} {} has a value of another type than {} in \
+             it. Declare another type, or delete the state's folder and start again to replay (then `tributary \
+             reindex` makes the documents)",
             of.get().name,
             field.name,
             of.get().name,

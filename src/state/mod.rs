@@ -340,10 +340,10 @@ fn check_format(format: &StateFormat, fingerprint: &str) -> Result<()> {
         let differences = added_fields::differences(&format.fingerprint, fingerprint).join(", ");
         let differences = if differences.is_empty() { differences } else { format!(" ({differences})") };
         return Err(Error::usage(format!(
-            "the state was built with other entity types of the model, or with other [events.types]{differences}; restore \
-             them, or run `tributary reindex --from log --keep-state` with the new ones and put the state that it leaves in the \
-             place of this one, or delete the state's folder and start again to replay (then `tributary reindex` makes the \
-             documents)",
+            "the state was built with other entity types of the model, or with other [events.types]{differences}. \
+             Restore them. Or run `tributary reindex --from log --keep-state` with the new ones, and put the state \
+             that it leaves in the place of this one. Or delete the state's folder and start again to replay (then \
+             `tributary reindex` makes the documents)",
         )));
     }
     if format.fingerprint != fingerprint {

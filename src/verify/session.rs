@@ -348,8 +348,8 @@ impl Verifier {
 
 fn not_writing() -> Error {
     Error::failed(
-        "the instance does not write the index: it stands by for another one, or is not yet through the log; \
-         run `tributary verify` where the writing instance runs, or later",
+        "the instance does not write the index: it stands by for another one, or is not yet through the log. Run \
+         `tributary verify` where the writing instance runs, or later",
     )
 }
 

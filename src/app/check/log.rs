@@ -99,7 +99,7 @@ async fn beside(config: &Config, state: &FoundState, address: &str) -> Vec<Error
     };
     let cut = cut.into_iter().filter(|_| !is_partial);
     let errors = cut.map(|(at, first)| {
-        let error = partial_log(&at, first, "restore the topic, or keep the state; ");
+        let error = partial_log(&at, first, "Restore the topic, or keep the state. ");
         error.about(&key_of(config, &at.topic, address))
     });
     errors.collect()

@@ -33,7 +33,8 @@ async fn health(sink: &dyn Index, findings: &mut Findings) {
         Ok(Some(health)) if health == "green" => findings.good(INDEX, "every shard and every replica is there"),
         Ok(Some(health)) if health == "yellow" => findings.doubtful(
             INDEX,
-            "replicas are not there (yellow): a lost node loses documents until they are written again; add a node, or set \
+            "replicas are not there (yellow), so that a lost node loses documents until they are written again. Add a \
+             node, or set \
              number_of_replicas to 0 in the mapping",
         ),
         Ok(Some(health)) => {

@@ -19,7 +19,7 @@ pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) 
         || session.is_rollback != command.rollback
     {
         return Err(Error::failed(format!(
-            "a {name} of {projections} was begun here and not ended; go on with it by the same command, or give it up with \
+            "a {name} of {projections} was begun here and not ended. Go on with it by the same command, or give it up with \
              `tributary reindex --abort`"
         )));
     }
@@ -29,7 +29,8 @@ pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) 
             RebuildFrom::State => ("state", "log"),
         };
         return Err(Error::failed(format!(
-            "a {name} of {projections} with --from {from} was begun here and not ended; go on with it without --from, or \
+            "a {name} of {projections} with --from {from} was begun here and not ended. Go on with it without --from, \
+             or \
              give it up with `tributary reindex --abort` and begin again with --from {other}"
         )));
     }
@@ -212,8 +213,8 @@ async fn check_shape(sink: &dyn Generations, (number, projection): (usize, &str)
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{projection}: {index} was built by another model or version ({}), and a rollback would fill it with documents of the \
-         one in force; restore the model that it was built by, then run the command again",
+        "{projection}: {index} was built by another model or version ({}). A rollback would fill it with documents of \
+         the present one. Restore the model of the index, then run the command again",
         other.join(", ")
     )))
 }

@@ -131,7 +131,7 @@ impl<I: Iterator<Item = Result<RunEntry>>> Iterator for MergedRuns<I> {
 
 fn several_partitions(id: &str) -> Error {
     Error::failed(format!(
-        "sequence: missing in events of {id}, which came by more than one partition; start again: the log is then \
+        "sequence: missing in events of {id}, which came by more than one partition. Start again: the log is then \
          folded record by record, and such events go to the dead letters"
     ))
 }

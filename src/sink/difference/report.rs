@@ -132,7 +132,7 @@ impl MappingReport {
     #[must_use]
     pub fn kept_by_a_rollback(self) -> Self {
         let advice = format!(
-            "the index was put back by a rollback, and `run` goes on with it until the file changes again; `tributary \
+            "the index was put back by a rollback, and `run` goes on with it until the file changes again. `tributary \
              reindex {}` builds one with the file as it is",
             self.projection
         );
@@ -205,13 +205,14 @@ fn advice(
             "the file says the same in other words; `run` notes its hash at its next start".to_owned()
         }
         (Call::Addition, false) => format!(
-            "the index takes all of it in place, and it is in force for every document at once; {reindex} does it now, `run` \
+            "the index takes all of it in place, and it is in force for every document at once. {reindex} does it \
+             now, `run` \
              at its next start, and `tributary reindex {projection} --rebuild` with a new index"
         ),
         (Call::Addition, true) => format!(
-            "the index takes all of it in place, and a document shows it once it is written again; {reindex} does it now and \
-             has every document sent again, as `run` does at its next start; `tributary reindex {projection} --rebuild` \
-             builds a new index"
+            "the index takes all of it in place, and a document shows it once it is written again. {reindex} does it \
+             now and has every document sent again, as `run` does at its next start. `tributary reindex \
+             {projection} --rebuild` builds a new index"
         ),
         (Call::Rebuild, _) => {
             format!("only a new index can have it; {reindex} builds one beside the live one")

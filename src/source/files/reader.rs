@@ -159,8 +159,8 @@ impl EventSource for FilesSource {
                     continue;
                 }
                 return Err(Error::failed(format!(
-                    "{at}: its file is no longer in {}, the state has read it up to offset {next}; \
-                     put it back, or delete the state's folder and start again to replay",
+                    "{at}: its file is no longer in {}, the state has read it up to offset {next}. Put it back, or \
+                     delete the state's folder and start again to replay",
                     self.folder.display()
                 )));
             };
@@ -270,7 +270,7 @@ impl Partition {
         while self.next < next {
             let Some(line) = self.line()? else {
                 return Err(Error::failed(format!(
-                    "{}: the state has read it up to offset {next}, {} ends at offset {}; this is not the log of the \
+                    "{}: the state has read it up to offset {next}, {} ends at offset {}. This is not the log of the \
                      state: put the log back, or delete the state's folder and start again to replay",
                     self.at,
                     self.path.display(),
@@ -281,8 +281,8 @@ impl Partition {
             let record = self.record(&line);
             if !last.is_of(&record) {
                 return Err(Error::failed(format!(
-                    "{}: the record at offset {} of {} is not the one that the state read (up to offset {next}); this is \
-                     not the log of the state: put the log back, or delete the state's folder and start again to replay",
+                    "{}: the record at offset {} of {} is not the one that the state read (up to offset {next}). This \
+                     is not the log of the state: put the log back, or delete the state's folder and start again to replay",
                     self.at,
                     last.offset,
                     self.path.display()

@@ -55,8 +55,8 @@ impl TopicIds {
         let (topic, now) = self.changed.as_ref()?;
         let first = self.first.get(topic)?;
         Some(format!(
-            "{topic}: the topic was recreated while it was read (its id was {first} and is {now}); no record of the new \
-             topic was folded: delete the state's folder and start again to replay"
+            "{topic}: the topic was recreated while it was read (its id was {first} and is {now}); no record of the \
+             new topic was folded. Delete the state's folder and start again to replay"
         ))
     }
 }

@@ -327,8 +327,8 @@ fn failed(at: &TopicPartition, error: KafkaError) -> Error {
 
 fn no_such_offset(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
     Error::failed(format!(
-        "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing, or it is another log: \
-         delete the state's folder and start again to replay what there is"
+        "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing, or it is another \
+         log. Delete the state's folder and start again to replay what there is"
     ))
 }
 
@@ -345,8 +345,8 @@ impl EventSource for KafkaSource {
         self.learn_ids()?;
         if let Some((at, offset)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
-                "{at}: the state is at offset {offset}, the log has no such partition; it is another log: \
-                 delete the state's folder and start again to replay"
+                "{at}: the state is at offset {offset}, the log has no such partition. It is another log: delete \
+                 the state's folder and start again to replay"
             )));
         }
         for at in found {

@@ -31,7 +31,7 @@ pub(super) fn on_topics(topics: &[(Arc<str>, EntityType)]) -> Error {
 
 pub(super) fn on_group(group: &str) -> Error {
     Error::failed(format!(
-        "the brokers do not let the user be a member of the group {group}; give the user the operation Read on it, or \
+        "the brokers do not let the user be a member of the group {group}. Give the user the operation Read on it, or \
          name another in kafka.group"
     ))
 }

@@ -201,8 +201,8 @@ impl PostgresSource {
                     found.is_some_and(|(found, _)| found.offset == last.offset && last.is_of(&found));
                 if !is_same {
                     return Err(Error::failed(format!(
-                        "{}: the message at global_position {} is not the one that the state read; this is not the log of \
-                         the state: put the log back, or delete the state's folder and start again to replay",
+                        "{}: the message at global_position {} is not the one that the state read. This is not the \
+                         log of the state: put the log back, or delete the state's folder and start again to replay",
                         category.at, last.offset
                     )));
                 }
@@ -317,8 +317,8 @@ fn each(bytes_max: usize, message_bytes: usize, categories: usize) -> usize {
 
 fn another(before: &StoreId, now: &StoreId) -> Error {
     Error::failed(format!(
-        "the database is another one (its system identifier and number were {before} and are {now}), so that the log is not \
-         the one of the state: put the log back, or delete the state's folder and start again to replay"
+        "the database is another one, so that the log is not the one of the state. Its system identifier and number \
+         were {before} and are {now}. Put the log back, or delete the state's folder and start again to replay"
     ))
 }
 
@@ -333,7 +333,7 @@ impl EventSource for PostgresSource {
         let is_known = |at: &TopicPartition| self.categories.iter().any(|category| category.at == *at);
         if let Some((at, next)) = positions.iter().find(|(at, next)| *next > 0 && !is_known(at)) {
             return Err(Error::failed(format!(
-                "{at}: the state is at offset {next}, and the category is not read; name it in the configuration again, or \
+                "{at}: the state is at offset {next}, and the category is not read. Name it in the configuration again, or \
                  delete the state's folder and start again to replay"
             )));
         }

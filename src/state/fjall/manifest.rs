@@ -73,7 +73,7 @@ fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
 fn foreign(folder: &Path, version: &Path, bytes: &[u8]) -> Error {
     match bytes {
         [b'F', b'J', b'L', number] => Error::failed(format!(
-            "{} says that the store has format {number}, this program reads format 3; start the program that wrote it, or \
+            "{} says that the store has format {number}, this program reads format 3. Start the program that wrote it, or \
              delete the folder {} and start again to replay",
             version.display(),
             folder.display()
@@ -121,8 +121,8 @@ pub(super) fn damaged_amid(folder: &Path, file: &Path, at: u64) -> Error {
 /// The sentence about a file that is whole and of another layout than this program knows. Nothing of it was changed.
 pub(super) fn unknown(folder: &Path, file: &Path, what: &str) -> Error {
     Error::failed(format!(
-        "{what} in {} is of a format that this program does not know, and nothing was changed; start the program that wrote \
-         it, or delete the folder {} and start again to replay",
+        "{what} in {} is of a format that this program does not know, and nothing was changed. Start the program \
+         that wrote it, or delete the folder {} and start again to replay",
         file.display(),
         folder.display()
     ))

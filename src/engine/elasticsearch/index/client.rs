@@ -323,7 +323,7 @@ impl ClusterClient {
     pub(super) fn endless(&self, path: &str, answer_bytes_max: usize) -> Error {
         Error::failed(format!(
             "Elasticsearch at {} answered {path} with more than the {answer_bytes_max} bytes that an answer to it may \
-             have, and was not listened to any longer; check index.url, and what stands between",
+             have, and was not listened to any longer. Check index.url and the proxies before it",
             self.addresses
         ))
     }
@@ -366,9 +366,9 @@ impl ClusterClient {
     fn unreachable(&self, error: reqwest::Error) -> Error {
         if tls::is_refused(&error) {
             let message = format!(
-                "no TLS connection to Elasticsearch at {}: check index.ca_certificate (the authority that signed the \
-                 server's certificate), that the certificate names the host in index.url and has not run out, and \
-                 that the server speaks https",
+                "no TLS connection to Elasticsearch at {}. Check index.ca_certificate: the authority that signed the \
+                 server's certificate. Check that the certificate names the host in index.url and has not run out, \
+                 and that the server speaks https",
                 self.addresses
             );
             return Error::failed(message).because(error);

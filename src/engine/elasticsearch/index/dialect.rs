@@ -158,8 +158,8 @@ fn flat_object(flattened: &Map<String, Value>, path: &str, mapping: &Mapping) ->
     let is_sayable = |name: &str| matches!(name, "type" | "depth_limit" | "ignore_above");
     if let Some(name) = flattened.keys().find(|name| !is_sayable(name)) {
         return Err(Error::usage(format!(
-            "index.mappings: the field {path} of {projection}.json is of the type flattened with {name}, which OpenSearch \
-             cannot say; take {name} out, or write a type of OpenSearch"
+            "index.mappings: the field {path} of {projection}.json is of the type flattened with {name}, which \
+             OpenSearch cannot say. Take {name} out, or write a type of OpenSearch"
         )));
     }
     let is_searched = mapping.filtered.iter().any(|inside| inside == path);

@@ -78,8 +78,8 @@ pub(super) async fn check(
         Breaking::Mapping(what) => (what, format!("run `tributary reindex {}`", mapping.projection)),
     };
     Err(Error::failed(format!(
-        "the index {index} has {what}, and does not keep documents as they are sent; take it out of the index template that \
-         it comes from, then {then}; or ask for it in the mapping of {}",
+        "the index {index} has {what}, and does not keep documents as they are sent. Take it out of the index \
+         template that it comes from, then {then}; or ask for it in the mapping of {}",
         mapping.projection
     )))
 }
@@ -95,8 +95,8 @@ pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> 
         None => return Ok(()),
     };
     Err(Error::failed(format!(
-        "an index template would give a new index such as {index} {what}, and it would not keep documents as they are sent; \
-         take it out of the index template, or ask for it in the mapping of {}",
+        "an index template would give a new index such as {index} {what}, and it would not keep documents as they are \
+         sent. Take it out of the index template, or ask for it in the mapping of {}",
         mapping.projection
     )))
 }

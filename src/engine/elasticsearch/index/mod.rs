@@ -193,8 +193,8 @@ impl ElasticsearchSink {
         let index = opened.indexes.get(projection).map(String::as_str).unwrap_or_default();
         let alias = self.aliases.get(projection).map(String::as_str).unwrap_or_default();
         format!(
-            "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to it; \
-             nothing of the state is lost: start again, and a new index is made and filled from the state",
+            "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to \
+             it. Nothing of the state is lost. Start again, and a new index is made and filled from the state",
             own_aliases::writer(index)
         )
     }
@@ -210,7 +210,7 @@ impl ElasticsearchSink {
         if writes.len() <= 1 {
             let reason = format!(
                 "the request of this document alone has {size} bytes, the server takes at most {} \
-                 (http.max_content_length); embed fewer entities (max in the model) or raise the server's limit",
+                 (http.max_content_length). Embed fewer entities (max in the model) or raise the server's limit",
                 opened.request_bytes_max
             );
             return vec![Outcome::Rejected(reason); writes.len()];
@@ -254,8 +254,8 @@ const ID_BYTES_MAX: usize = 512;
 fn refusal(projection: Projection, write: &Write) -> Option<String> {
     if let Some(embed) = projection.taken_by(&write.id) {
         return Some(format!(
-            "the id {:?} may be that of a child, because the ids of {embed} begin with \"{embed}/\" in this index; give the entity \
-             another id, give the embed another name, or use layout = \"nested\"",
+            "the id {:?} may be that of a child, because the ids of {embed} begin with \"{embed}/\" in this index. \
+             Give the entity another id, give the embed another name, or use layout = \"nested\"",
             write.id
         ));
     }
@@ -264,8 +264,8 @@ fn refusal(projection: Projection, write: &Write) -> Option<String> {
         && ChildKey::of(&write.id).is_some_and(|child| child.id().len() > ID_BYTES_MAX);
     is_long.then(|| {
         format!(
-            "the id has more than the {ID_BYTES_MAX} bytes that a server takes, because that of a child begins with the name of its \
-             embed; use layout = \"nested\" or shorter ids"
+            "the id has more than the {ID_BYTES_MAX} bytes that a server takes, because that of a child begins with \
+             the name of its embed. Use layout = \"nested\" or shorter ids"
         )
     })
 }

@@ -206,8 +206,8 @@ fn commit_for(waiting: &Receiver<Waiter>, generations: &GenerationList) {
 }
 
 /// The sentence for an index whose files were deleted.
-const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it; nothing of the state is \
-                    lost: start again, and a new index is made and filled from the state";
+const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it. Nothing of the state \
+                    is lost. Start again, and a new index is made and filled from the state";
 
 fn lock(generations: &GenerationList) -> std::sync::MutexGuard<'_, Vec<Generation>> {
     generations.lock().unwrap_or_else(PoisonError::into_inner)

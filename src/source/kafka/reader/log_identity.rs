@@ -166,7 +166,7 @@ fn is_record(print: &Fingerprint, record: &Record) -> bool {
 
 fn another_log(at: &TopicPartition, offset: i64) -> Error {
     Error::failed(format!(
-        "{at}: the record at offset {offset} is not the one that the state read there; the topic was recreated or it is \
-         another log: delete the state's folder and start again to replay"
+        "{at}: the record at offset {offset} is not the one that the state read there. The topic was recreated or it \
+         is another log: delete the state's folder and start again to replay"
     ))
 }
