@@ -8,8 +8,8 @@ use crate::files::{entries, root, sources, with_extension};
 
 /// The longest mean of words in a sentence, in each document.
 const MEAN_MAX: f64 = 18.0;
-/// The longest sentence of a comment, in words.
-pub const COMMENT_WORDS_MAX: usize = 25;
+/// The longest sentence of a comment and of a document, in words.
+pub const SENTENCE_WORDS_MAX: usize = 25;
 /// Clauses such as "what is written" in a thousand words of all documents.
 pub const WHAT_RATE_MAX: f64 = 2.0;
 /// Subjects such as "whoever" in a thousand words of all documents.
@@ -128,6 +128,20 @@ fn sentences_are_short_and_name_their_subject() {
     assert!(wrong.is_empty(), "at most {MEAN_MAX} were expected: {wrong:#?}");
     assert!(what <= WHAT_RATE_MAX, "{what:.1} of 1 000 words are \"what\"");
     assert!(vague <= VAGUE_RATE_MAX, "{vague:.2} of 1 000 words are one of {VAGUE:?}");
+}
+
+/// The record of measurements, whose sentences list figures and settings.
+const RECORD: &str = "docs/performance-log.md";
+
+#[test]
+fn sentences_of_documents_are_short() {
+    let mut long = Vec::new();
+    for path in documents().into_iter().filter(|path| shown(path) != RECORD) {
+        let all = sentences(&fs::read_to_string(&path).unwrap());
+        let too_long = all.iter().filter(|sentence| length(sentence) > SENTENCE_WORDS_MAX);
+        long.extend(too_long.map(|sentence| format!("{}:{sentence}", shown(&path))));
+    }
+    assert!(long.is_empty(), "more than {SENTENCE_WORDS_MAX} words: {long:#?}");
 }
 
 #[test]
@@ -412,10 +426,10 @@ fn sentences_of_comments_are_short() {
     let mut long = Vec::new();
     for path in ["src", "tests"].into_iter().flat_map(|folder| sources(&root().join(folder))) {
         let all = sentences(&comments(&fs::read_to_string(&path).unwrap()));
-        let too_long = all.iter().filter(|sentence| length(sentence) > COMMENT_WORDS_MAX);
+        let too_long = all.iter().filter(|sentence| length(sentence) > SENTENCE_WORDS_MAX);
         long.extend(too_long.map(|sentence| format!("{}:{sentence}", shown(&path))));
     }
-    assert!(long.is_empty(), "more than {COMMENT_WORDS_MAX} words: {long:#?}");
+    assert!(long.is_empty(), "more than {SENTENCE_WORDS_MAX} words: {long:#?}");
 }
 
 #[test]

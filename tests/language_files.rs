@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::files::{below, read, root, with_extension};
 use crate::language::{
-    COMMENT_WORDS_MAX, VAGUE, VAGUE_RATE_MAX, WHAT_RATE_MAX, length, sentences, shown, words,
+    SENTENCE_WORDS_MAX, VAGUE, VAGUE_RATE_MAX, WHAT_RATE_MAX, length, sentences, shown, words,
 };
 
 /// The comments of a script or a style of the page, without their marks and rules. Code between them is a blank line.
@@ -95,10 +95,10 @@ fn comments_of_other_files_are_short_and_name_their_subject() {
             all += words.len();
             what += words.iter().filter(|word| *word == "what").count();
             vague += words.iter().filter(|word| VAGUE.contains(&word.as_str())).count();
-            let long = sentences(&text).into_iter().filter(|sentence| length(sentence) > COMMENT_WORDS_MAX);
+            let long = sentences(&text).into_iter().filter(|sentence| length(sentence) > SENTENCE_WORDS_MAX);
             wrong.extend(
                 long.map(|sentence| {
-                    format!("{}: more than {COMMENT_WORDS_MAX} words:{sentence}", shown(path))
+                    format!("{}: more than {SENTENCE_WORDS_MAX} words:{sentence}", shown(path))
                 }),
             );
         }
