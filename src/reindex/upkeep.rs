@@ -173,7 +173,8 @@ mod tests {
         config.index.path = folder.path().to_owned();
         let sink = EmbeddedSink::new(&config.index, &["organisations", "contacts"]).unwrap();
         let names = ["organisations", "contacts"];
-        let session = Session::begin(&names, vec![sink.new_name(0), sink.new_name(1)]);
+        let new = |number| sink.new_name(number).unwrap();
+        let session = Session::begin(&names, vec![new(0), new(1)]);
         for (number, index) in session.indexes.iter().enumerate() {
             sink.create(number, index, "log").await.unwrap();
             let record = Rebuild { session: "a".into(), phase: Phase::Swapping, ..Rebuild::of_index(index) };

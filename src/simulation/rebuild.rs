@@ -170,7 +170,8 @@ impl Call {
         if let Some(session) = folder.session()? {
             return Ok(session);
         }
-        let indexes = (0..self.world.domain.projections.len()).map(|number| sink.new_name(number)).collect();
+        let numbers = 0..self.world.domain.projections.len();
+        let indexes = numbers.map(|number| sink.new_name(number)).collect::<Result<_>>()?;
         let session = Session {
             id: format!("{:016x}", fastrand::u64(..)),
             projections: names(&self.world),

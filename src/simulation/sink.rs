@@ -305,8 +305,8 @@ impl Aliases for Sink {
 
 #[async_trait]
 impl Generations for Sink {
-    fn new_name(&self, projection: usize) -> String {
-        self.world.server.lock().unwrap().name(projection)
+    fn new_name(&self, projection: usize) -> Result<String> {
+        Ok(self.world.server.lock().unwrap().name(projection))
     }
 
     async fn create(&self, projection: usize, index: &str, _: &str) -> Result<()> {

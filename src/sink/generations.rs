@@ -292,7 +292,7 @@ pub trait Aliases: Documents {
 
     /// The record of one projection's rebuild.
     async fn rebuild_of(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
-        Ok(self.rebuilds().await?.into_iter().nth(projection).flatten())
+        self.rebuilds().await?.into_iter().nth(projection).ok_or_else(|| unknown_index(projection))
     }
 
     /// Writes (or, with `None`, removes) the record of a projection if it is still the one of `was`;
@@ -309,7 +309,10 @@ pub trait Aliases: Documents {
 #[async_trait]
 pub trait Generations: Aliases {
     /// A name for a new index of `projection`.
-    fn new_name(&self, projection: usize) -> String;
+    ///
+    /// # Errors
+    /// When the sink has no projection of this number.
+    fn new_name(&self, projection: usize) -> Result<String>;
 
     /// Makes the index, empty and without refreshes and replicas, unless it is there.
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()>;
@@ -394,6 +397,11 @@ pub(crate) async fn note_sending(
     Err(Error::failed(format!(
         "a reindex of {index} was begun meanwhile; wait for its end, then run the command again"
     )))
+}
+
+/// The error for a number that no projection of a sink has.
+pub(crate) fn unknown_index(number: usize) -> Error {
+    Error::failed(format!("there is no index of number {number}; this is a bug, report it"))
 }
 
 /// Whether `index` is named as an index of `alias` is.

@@ -101,7 +101,7 @@ async fn first_changed(sink: &dyn Generations, session: &Session) -> Result<Opti
     // A name ends with the hash of its mapping.
     let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
     for (number, index) in session.indexes.iter().enumerate() {
-        if hash(index) != hash(&sink.new_name(number)) {
+        if hash(index) != hash(&sink.new_name(number)?) {
             return Ok(Some((number, "the mapping's file")));
         }
         if !sink.other_shape(number, index).await?.is_empty() {
@@ -159,10 +159,10 @@ async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> 
     let mut names = Vec::new();
     for number in 0..count {
         let generations = sink.generations(number).await?;
-        let mut name = sink.new_name(number);
+        let mut name = sink.new_name(number)?;
         while generations.iter().any(|made| made.index == name) {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            name = sink.new_name(number);
+            name = sink.new_name(number)?;
         }
         names.push(name);
     }

@@ -25,8 +25,7 @@ impl ElasticsearchSink {
         let mut wrong = Vec::new();
         for number in 0..self.mappings.len() {
             let mapping = match self.translated_of(number).await {
-                Ok(Some(mapping)) => mapping,
-                Ok(None) => continue,
+                Ok(mapping) => mapping,
                 Err(error) => {
                     wrong.push(error.about("index.mappings"));
                     continue;
@@ -73,7 +72,7 @@ impl ElasticsearchSink {
         mapping: &Mapping,
         log_identity: Option<&str>,
     ) -> Result<Option<LiveIndex>> {
-        let alias = self.aliases.get(number).map(String::as_str).unwrap_or_default();
+        let alias = self.alias(number)?;
         let indexes = aliases::behind(&self.client, alias).await?;
         let Some(index) = aliases::one(alias, &indexes)? else {
             return aliases::check_free(&self.client, alias).await.map(|()| None);

@@ -104,7 +104,7 @@ impl ElasticsearchSink {
     async fn check_moves(&self, moves: &[Move]) -> Result<Vec<Value>> {
         let mut actions = Vec::new();
         for alias_move in moves {
-            let alias = self.alias(alias_move.projection);
+            let alias = self.alias(alias_move.projection)?;
             let behind = aliases::behind(&self.client, alias).await?;
             if behind != alias_move.from.iter().cloned().collect::<Vec<_>>() {
                 return Err(moved_elsewhere(alias, alias_move, &behind.join(", ")));
@@ -115,10 +115,6 @@ impl ElasticsearchSink {
             actions.push(json!({"add": {"index": alias_move.to, "alias": alias}}));
         }
         Ok(actions)
-    }
-
-    fn alias(&self, projection: usize) -> &str {
-        self.aliases.get(projection).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -302,27 +298,24 @@ impl Aliases for ElasticsearchSink {
         record: Option<&Rebuild>,
         was: Option<&Revision>,
     ) -> Result<bool> {
+        let id = &self.mapping(projection)?.projection;
         if was.is_none() {
             self.make_records().await?;
         }
-        let id = self.mappings.get(projection).map(|mapping| mapping.projection.clone()).unwrap_or_default();
         let body = record.map(serde_json::to_value).transpose();
         let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
-        self.change_record(&id, body.as_ref(), was).await
+        self.change_record(id, body.as_ref(), was).await
     }
 }
 
 #[async_trait]
 impl Generations for ElasticsearchSink {
-    fn new_name(&self, projection: usize) -> String {
-        self.mappings
-            .get(projection)
-            .map(|mapping| mapping.index_name(self.alias(projection)))
-            .unwrap_or_default()
+    fn new_name(&self, projection: usize) -> Result<String> {
+        Ok(self.mapping(projection)?.index_name(self.alias(projection)?))
     }
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
-        let Some(mapping) = self.translated_of(projection).await? else { return Ok(()) };
+        let mapping = self.translated_of(projection).await?;
         if let Some(live) = LiveIndex::find(&self.client, index).await? {
             return effective_form::check(&self.client, &live, &mapping, false).await;
         }
@@ -353,9 +346,7 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn settle(&self, projection: usize, index: &str) -> Result<()> {
-        if let Some(mapping) = self.mappings.get(projection) {
-            self.give_service_settings(mapping, index).await?;
-        }
+        self.give_service_settings(self.mapping(projection)?, index).await?;
         self.wait_for_primaries(index).await?;
         if !self.has_health(index, "green").await? {
             tracing::warn!(
@@ -383,11 +374,10 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
-        let alias = self.alias(projection);
-        let behind = aliases::behind(&self.client, alias).await?.into_iter().next();
-        let (Some(index), Some(mapping)) = (behind, self.translated_of(projection).await?) else {
-            return Ok(None);
-        };
+        let alias = self.alias(projection)?;
+        let behind = aliases::behind(&self.client, alias).await?;
+        let Some(index) = behind.into_iter().next() else { return Ok(None) };
+        let mapping = self.translated_of(projection).await?;
         let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
         let summary = summary(&self.client, alias, &index, &live).await?;
@@ -412,16 +402,15 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
-        let Some(mapping) = self.translated_of(projection).await? else { return Ok(Vec::new()) };
+        let mapping = self.translated_of(projection).await?;
         let live = LiveIndex::find(&self.client, index).await?;
         Ok(mapping.other_shape(live.as_ref().and_then(LiveIndex::meta)))
     }
 
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
-        let behind = aliases::behind(&self.client, self.alias(projection)).await?.into_iter().next();
-        let (Some(index), Some(mapping)) = (behind, self.translated_of(projection).await?) else {
-            return Ok(false);
-        };
+        let behind = aliases::behind(&self.client, self.alias(projection)?).await?;
+        let Some(index) = behind.into_iter().next() else { return Ok(false) };
+        let mapping = self.translated_of(projection).await?;
         let send_again = additions::put(&self.client, &mapping, &index, None).await?;
         if send_again {
             note_sending(self, projection, &index, true).await?;
@@ -430,7 +419,7 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
-        let alias = self.alias(projection);
+        let alias = self.alias(projection)?;
         let found = self
             .client
             .find(&IndicesGetAliasParts::Index(&[&format!("{alias}-*")]).url())

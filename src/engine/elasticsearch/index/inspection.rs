@@ -24,13 +24,9 @@ impl Index for ElasticsearchSink {
     }
 
     async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
-        let (Some(alias), Some(mapping)) =
-            (self.aliases.get(projection), self.translated_of(projection).await?)
-        else {
-            return Err(Error::failed("this sink has no such projection"));
-        };
+        let (alias, mapping) = (self.alias(projection)?, self.translated_of(projection).await?);
         let mut holding =
-            Holding { alias: alias.clone(), index: String::new(), refused: None, document: None };
+            Holding { alias: alias.to_owned(), index: String::new(), refused: None, document: None };
         let indexes = aliases::behind(&self.client, alias).await?;
         let Some(index) = indexes.first() else { return Ok(holding) };
         if indexes.len() > 1 {

@@ -39,7 +39,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::join::JOIN;
 use crate::plan::{ChildKey, Projection};
 use crate::sink::documents::{Documents, VersionPage};
-use crate::sink::generations::{Aliases, forget_rollback};
+use crate::sink::generations::{Aliases, forget_rollback, unknown_index};
 use crate::sink::mapping::Mapping;
 use crate::sink::mappings::Mappings;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
@@ -108,9 +108,17 @@ impl ElasticsearchSink {
     }
 
     /// As [`Self::translated`], of one projection.
-    async fn translated_of(&self, projection: usize) -> Result<Option<Mapping>> {
-        let Some(mapping) = self.mappings.get(projection) else { return Ok(None) };
-        self.client.dialect().await?.translate(mapping).map(Some)
+    async fn translated_of(&self, projection: usize) -> Result<Mapping> {
+        let mapping = self.mapping(projection)?;
+        self.client.dialect().await?.translate(mapping)
+    }
+
+    fn alias(&self, projection: usize) -> Result<&str> {
+        self.aliases.get(projection).map(String::as_str).ok_or_else(|| unknown_index(projection))
+    }
+
+    fn mapping(&self, projection: usize) -> Result<&Mapping> {
+        self.mappings.get(projection).ok_or_else(|| unknown_index(projection))
     }
 
     async fn set_opened(&self, indexes: Vec<String>) {
@@ -135,17 +143,17 @@ impl ElasticsearchSink {
 
     async fn write_some(&self, opened: &OpenIndexes, batch: Batch) -> Vec<Outcome> {
         let projection = batch.projection();
-        let Some(index) = opened.indexes.get(projection) else {
+        let (Some(index), Some(mapping)) = (opened.indexes.get(projection), self.mappings.get(projection))
+        else {
             let reason = "an index was used before it was opened".to_owned();
             return vec![Outcome::Retry(reason); batch.writes().len()];
         };
         let (body, writes) = batch.into_parts();
-        let with_children = self.mappings.get(projection).map(|mapping| mapping.projection.as_str());
-        let with_children = with_children.and_then(|projection| self.source.with_children(projection));
+        let with_children = self.source.with_children(&mapping.projection);
         if let Some(of) = with_children
-            && writes.iter().any(|write| refusal(of, write).is_some())
+            && let Some(reason) = writes.iter().find_map(|write| refusal(of, write))
         {
-            return self.refuse(opened, (projection, of), (body, writes)).await;
+            return self.refuse(opened, (projection, reason), (body, writes)).await;
         }
         if body.len() > opened.request_bytes_max {
             return self.too_large(opened, projection, (body, writes)).await;
@@ -159,7 +167,7 @@ impl ElasticsearchSink {
         self.judge_rejections(index, &writes, &mut outcomes).await;
         for outcome in &mut outcomes {
             match outcome {
-                Outcome::Gone(reason) => *reason = self.explain_absence(opened, projection),
+                Outcome::Gone(reason) => *reason = self.absence(projection, index).to_string(),
                 Outcome::Refused(reason) => *reason = self.refused(reason),
                 _ => {}
             }
@@ -188,15 +196,17 @@ impl ElasticsearchSink {
         )
     }
 
-    /// The sentence for an index that is not there any more.
-    fn explain_absence(&self, opened: &OpenIndexes, projection: usize) -> String {
-        let index = opened.indexes.get(projection).map(String::as_str).unwrap_or_default();
-        let alias = self.aliases.get(projection).map(String::as_str).unwrap_or_default();
-        format!(
+    /// The error for an index that is not there any more.
+    fn absence(&self, projection: usize, index: &str) -> Error {
+        let alias = match self.alias(projection) {
+            Ok(alias) => alias,
+            Err(error) => return error,
+        };
+        Error::failed(format!(
             "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to \
              it. Nothing of the state is lost. Start again, and a new index is made and filled from the state",
             own_aliases::writer(index)
-        )
+        ))
     }
 
     /// Splits a request that is too large; a lone document that is, is rejected for good.
@@ -231,16 +241,17 @@ impl ElasticsearchSink {
         outcomes
     }
 
-    /// Splits a request with a document that is not sent. The lone document is rejected for good, and its delete is done.
+    /// Splits a request with a document that is not sent. The lone document is rejected for this reason for good, and its
+    /// delete is done.
     async fn refuse(
         &self,
         opened: &OpenIndexes,
-        (projection, of): (usize, Projection),
+        (projection, reason): (usize, String),
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
         match writes.as_slice() {
             [write] if write.body.is_none() => vec![Outcome::Done],
-            [write] => vec![Outcome::Rejected(refusal(of, write).unwrap_or_default())],
+            [_] => vec![Outcome::Rejected(reason)],
             _ => self.write_halves(opened, projection, (body, writes)).await,
         }
     }
@@ -309,7 +320,7 @@ impl DocumentSink for ElasticsearchSink {
         }
         for (number, index) in indexes.iter().enumerate() {
             if self.client.find(&IndicesGetAliasParts::Index(&[index]).url()).await?.is_none() {
-                return Err(Error::failed(self.explain_absence(&opened, number)));
+                return Err(self.absence(number, index));
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "an index was missing at its refresh and is there again"))

@@ -8,14 +8,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
-    moved_elsewhere,
+    moved_elsewhere, unknown_index,
 };
 use crate::sink::mapping::Mapping;
 use crate::sink::tenure::Tenure;
 
 impl EmbeddedSink {
-    fn alias(&self, projection: usize) -> &str {
-        self.aliases.get(projection).map(String::as_str).unwrap_or_default()
+    pub(super) fn alias(&self, projection: usize) -> Result<&str> {
+        self.aliases.get(projection).map(String::as_str).ok_or_else(|| unknown_index(projection))
+    }
+
+    pub(super) fn mapping(&self, projection: usize) -> Result<&Mapping> {
+        self.mappings.get(projection).ok_or_else(|| unknown_index(projection))
     }
 
     fn adopt_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {
@@ -48,7 +52,7 @@ impl EmbeddedSink {
     fn move_all(&self, moves: &[Move]) -> Result<()> {
         self.folder.change_aliases(|aliases| {
             for alias_move in moves {
-                let alias = self.alias(alias_move.projection);
+                let alias = self.alias(alias_move.projection)?;
                 let behind = aliases.get(alias);
                 if behind != alias_move.from.as_ref() {
                     return Err(moved_elsewhere(
@@ -72,18 +76,11 @@ impl EmbeddedSink {
         })
     }
 
-    fn projection(&self, projection: usize) -> &str {
-        self.mappings.get(projection).map(|mapping| mapping.projection.as_str()).unwrap_or_default()
-    }
-
     /// Takes note of the mapping's file when the index behind the alias can go on with it. Nothing of it is put in
     /// place, because the fields of an embedded index are the same under every mapping.
     fn put_one(&self, projection: usize, record: Option<&Rebuild>) -> Result<()> {
-        let (Some(index), Some(mapping)) =
-            (self.folder.behind(self.alias(projection))?, self.mappings.get(projection))
-        else {
-            return Ok(());
-        };
+        let mapping = self.mapping(projection)?;
+        let Some(index) = self.folder.behind(self.alias(projection)?)? else { return Ok(()) };
         let Some(meta) = self.folder.meta(&index)? else { return Ok(()) };
         let is_same = meta.get("mapping_hash").and_then(serde_json::Value::as_str) == Some(&mapping.hash);
         if is_same || record.is_some_and(|record| record.keeps(&index, &mapping.hash)) {
@@ -99,7 +96,7 @@ impl EmbeddedSink {
 
     /// The record of one projection's rebuild.
     pub(super) fn rebuild(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
-        self.read_record(&self.record_name(projection), "a rebuild")
+        self.read_record(&self.record_name(projection)?, "a rebuild")
     }
 
     /// A record of the folder by its file's name; `of` names the record's subject to people.
@@ -119,8 +116,8 @@ impl EmbeddedSink {
     }
 
     /// The file's name: aliases of several prefixes may share a folder.
-    fn record_name(&self, projection: usize) -> String {
-        format!("{}.{}", self.alias(projection), self.projection(projection))
+    fn record_name(&self, projection: usize) -> Result<String> {
+        Ok(format!("{}.{}", self.alias(projection)?, self.mapping(projection)?.projection))
     }
 }
 
@@ -202,24 +199,22 @@ impl Aliases for EmbeddedSink {
         let text = record.map(serde_json::to_string).transpose();
         let text = text.map_err(|error| Error::failed("a record cannot be written").because(error))?;
         let was = was.map(|was| was.0.as_str());
-        self.folder.change_record(&self.record_name(projection), text.as_deref(), was)
+        self.folder.change_record(&self.record_name(projection)?, text.as_deref(), was)
     }
 }
 
 #[async_trait]
 impl Generations for EmbeddedSink {
-    fn new_name(&self, projection: usize) -> String {
-        let alias = self.alias(projection);
-        self.mappings.get(projection).map(|mapping| mapping.index_name(alias)).unwrap_or_default()
+    fn new_name(&self, projection: usize) -> Result<String> {
+        Ok(self.mapping(projection)?.index_name(self.alias(projection)?))
     }
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
-        match self.mappings.get(projection) {
-            Some(mapping) if self.folder.meta(index)?.is_none() => {
-                self.folder.create(index, &mapping.embedded_meta(log_identity))
-            }
-            _ => Ok(()),
+        let mapping = self.mapping(projection)?;
+        if self.folder.meta(index)?.is_some() {
+            return Ok(());
         }
+        self.folder.create(index, &mapping.embedded_meta(log_identity))
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
@@ -234,7 +229,7 @@ impl Generations for EmbeddedSink {
             let mut generations = lock(&self.generations);
             generations.clear();
             for (number, index) in indexes.iter().enumerate() {
-                generations.push(self.open_generation(self.projection(number), index)?);
+                generations.push(self.open_generation(&self.mapping(number)?.projection, index)?);
             }
             Ok(())
         })
@@ -259,8 +254,8 @@ impl Generations for EmbeddedSink {
     }
 
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
-        let behind = self.folder.behind(self.alias(projection))?;
-        let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(None) };
+        let mapping = self.mapping(projection)?;
+        let Some(index) = self.folder.behind(self.alias(projection)?)? else { return Ok(None) };
         let live = self.folder.meta(&index)?.unwrap_or_default();
         let summary = self.summary(index.clone())?;
         let (file, hash) = (mapping.body.clone(), mapping.hash.clone());
@@ -283,8 +278,8 @@ impl Generations for EmbeddedSink {
     }
 
     async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
-        let Some(mapping) = self.mappings.get(projection) else { return Ok(Vec::new()) };
-        Ok(mapping.other_shape(self.folder.meta(index)?.as_ref()))
+        let meta = self.folder.meta(index)?;
+        Ok(self.mapping(projection)?.other_shape(meta.as_ref()))
     }
 
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
@@ -293,11 +288,9 @@ impl Generations for EmbeddedSink {
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
+        let alias = self.alias(projection)?;
         let indexes = self.folder.indexes()?.into_iter();
-        indexes
-            .filter(|index| is_generation(self.alias(projection), index))
-            .map(|index| self.summary(index))
-            .collect()
+        indexes.filter(|index| is_generation(alias, index)).map(|index| self.summary(index)).collect()
     }
 
     async fn delete(&self, index: &str) -> Result<()> {

@@ -20,12 +20,14 @@ impl Index for EmbeddedSink {
     }
 
     async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
-        let (Some(alias), Some(mapping)) = (self.aliases.get(projection), self.mappings.get(projection))
-        else {
-            return Err(Error::failed("this sink has no such projection"));
-        };
+        let (alias, mapping) = (self.alias(projection)?, self.mapping(projection)?);
         let Some(index) = self.folder.behind(alias)? else {
-            return Ok(Holding { alias: alias.clone(), index: String::new(), refused: None, document: None });
+            return Ok(Holding {
+                alias: alias.to_owned(),
+                index: String::new(),
+                refused: None,
+                document: None,
+            });
         };
         let meta = self.folder.meta(&index)?;
         let record = self.rebuild(projection)?.map(|(record, _)| record);
@@ -40,7 +42,7 @@ impl Index for EmbeddedSink {
             (index, document)
         })
         .await?;
-        Ok(Holding { alias: alias.clone(), index: name, refused, document: document? })
+        Ok(Holding { alias: alias.to_owned(), index: name, refused, document: document? })
     }
 
     async fn health(&self) -> Result<Option<String>> {
