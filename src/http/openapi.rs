@@ -15,8 +15,9 @@ const OF_DOCUMENTS: [&str; 3] =
     ["/{projection}/{id}", "/{projection}/{id}/children", "/{projection}/{id}/ancestors"];
 
 /// The description for a plan of which these projections are kept.
+#[expect(clippy::expect_used, reason = "the text comes with the program, and tests read it")]
 pub(super) fn describe(plan: PlanRef, collections: &[Collection], projections: &[String]) -> Value {
-    let mut described: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
+    let mut described: Value = serde_json::from_str(OPENAPI).expect("a description in JSON");
     if let Some(info) = described.pointer_mut("/info/description") {
         let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
         *info = format!("Search over {}, and the state of the indexing.", names.join(", ")).into();

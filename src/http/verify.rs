@@ -69,12 +69,13 @@ impl HttpBody for Lines {
     type Data = Bytes;
     type Error = Infallible;
 
+    #[expect(clippy::expect_used, reason = "a line can always be written as JSON")]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.0.poll_recv(context).map(|line| {
-            let mut bytes = serde_json::to_vec(&line?).unwrap_or_default();
+            let mut bytes = serde_json::to_vec(&line?).expect("a line as JSON");
             bytes.push(b'\n');
             Some(Ok(Frame::data(bytes.into())))
         })

@@ -24,11 +24,11 @@ const MAPPINGS: [(&str, &str); 3] = [
 ];
 
 /// The model that comes with the program.
+#[expect(clippy::expect_used, reason = "the text comes with the program, and tests read it")]
 pub fn built_in() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
-        // A test reads the text: it is good.
-        let mut model = checked(FILE, BUILT_IN).unwrap_or_default();
+        let mut model = checked(FILE, BUILT_IN).expect("the built-in model");
         model.is_built_in = true;
         model
     })

@@ -21,11 +21,12 @@ const NESTED_MAX: u64 = 10_000_000;
 const KEYWORD_MAX: u32 = 1_024;
 
 /// The mapping of a projection as the text of a file in `index.mappings`.
+#[expect(clippy::expect_used, reason = "tests read the built-in texts, and a value of JSON can be written")]
 pub fn text(model: &Model, projection: &Projection) -> String {
     let own = built_in_model::mapping(&projection.name).filter(|_| model.is_built_in);
     let mut mapping = match own {
         Some(text) if projection.layout == Layout::Nested => return text.to_owned(),
-        Some(text) => serde_json::from_str(text).unwrap_or_default(),
+        Some(text) => serde_json::from_str(text).expect("a built-in mapping in JSON"),
         None => derived(model, projection),
     };
     let joined: Vec<&str> = projection.joined().map(|(embed, _)| embed.name.as_str()).collect();
@@ -33,8 +34,7 @@ pub fn text(model: &Model, projection: &Projection) -> String {
     if own.is_none() {
         raise_limits(&mut mapping, projection);
     }
-    // A value of JSON can be written.
-    serde_json::to_string_pretty(&mapping).unwrap_or_default() + "\n"
+    serde_json::to_string_pretty(&mapping).expect("a mapping as JSON") + "\n"
 }
 
 /// How documents of a projection look.

@@ -69,14 +69,16 @@ impl Compiler<'_> {
         }
     }
 
+    #[expect(clippy::expect_used, reason = "a checked model names only entities that it has")]
     fn number_of(&self, entity: &str) -> u8 {
         let number = self.model.entities.iter().position(|known| known.name == entity);
-        number.and_then(|number| u8::try_from(number).ok()).unwrap_or(0)
+        number.and_then(|number| u8::try_from(number).ok()).expect("an entity of the model")
     }
 
+    #[expect(clippy::expect_used, reason = "a checked model names only fields that the entity has")]
     fn field_of(&self, entity_type: u8, name: &str) -> u16 {
         let field = self.plan.types.get(usize::from(entity_type)).and_then(|of| of.field(name));
-        field.and_then(|field| u16::try_from(field).ok()).unwrap_or(0)
+        field.and_then(|field| u16::try_from(field).ok()).expect("a field of its type")
     }
 
     fn projection(&mut self, projection: &model::Projection) -> ProjectionPlan {
@@ -263,6 +265,7 @@ impl Compiler<'_> {
     }
 
     /// The name of a relation's keyspace describes the relation, so that rows of another shape have another name.
+    #[expect(clippy::expect_used, reason = "only the compiler hands out numbers of types and relations")]
     fn relation_name(
         &self,
         (member, field): (u8, u16),
@@ -271,12 +274,11 @@ impl Compiler<'_> {
         row: Option<&RowPlan>,
     ) -> Box<str> {
         if self.model.is_built_in {
-            return built_in_model::RELATION_KEYSPACES.get(usize::from(number)).copied().unwrap_or("").into();
+            let name = built_in_model::RELATION_KEYSPACES.get(usize::from(number)).copied();
+            return name.expect("a keyspace of the relation").into();
         }
-        let entity_type = self.plan.types.get(usize::from(member));
-        let name = entity_type.map_or("", |of| &*of.name);
-        let field = entity_type.map_or("", |of| of.field_at(field).name);
-        let text = format!("{name}.{field} {conditions:?} {row:?}");
+        let of = self.plan.types.get(usize::from(member)).expect("a type of the member");
+        let text = format!("{}.{} {conditions:?} {row:?}", of.name, of.field_at(field).name);
         format!("relation-{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())).into()
     }
 

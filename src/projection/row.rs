@@ -24,6 +24,7 @@ pub fn owners(relation: Relation, member: &impl EntityFields) -> Vec<String> {
 ///
 /// It is the member's object. Where embeds stand within, the object is open at its end. The row then has four bytes
 /// with its length, the object without its closing brace, and the ids of its references.
+#[expect(clippy::expect_used, reason = "no record makes a row of 4 GiB, and ids are always encoded")]
 pub fn row(relation: Relation, id: &str, member: &impl EntityFields) -> Vec<u8> {
     let (plan, of) = (relation.get(), relation.member().get());
     let Some(row) = &plan.row else { return Vec::new() };
@@ -35,14 +36,13 @@ pub fn row(relation: Relation, id: &str, member: &impl EntityFields) -> Vec<u8> 
     out.extend_from_slice(&[0; 4]);
     write(row, of, id, member, &mut out);
     out.pop();
-    let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
+    let length = u32::try_from(out.len() - 4).expect("a row's length in four bytes");
     if let Some(head) = out.first_chunk_mut::<4>() {
         *head = length.to_be_bytes();
     }
     let reference = |field: &u16| Ids::of(&References::of(member, of.field_at(*field).name));
     let references: Vec<Ids> = row.references.iter().map(reference).collect();
-    // Ids are always encoded.
-    out.extend(postcard::to_allocvec(&references).unwrap_or_default());
+    out.extend(postcard::to_allocvec(&references).expect("the ids of a row"));
     out
 }
 

@@ -404,6 +404,11 @@ pub(crate) fn unknown_index(number: usize) -> Error {
     Error::failed(format!("there is no index of number {number}; this is a bug, report it"))
 }
 
+/// The error for an alias that stands for no index any more.
+pub(crate) fn nothing_behind(alias: &str) -> Error {
+    Error::failed(format!("there is no index behind the alias {alias}; `tributary run` makes and fills it"))
+}
+
 /// Whether `index` is named as an index of `alias` is.
 pub(crate) fn is_generation(alias: &str, index: &str) -> bool {
     let Some((time, hash)) = index

@@ -118,16 +118,33 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
 impl Mapping {
     /// The mapping of each projection, and the fault of each file that cannot be read. The mapping of the model then
     /// stands for that file, so that all else can be looked at.
-    pub(crate) fn load_each(from: &Mappings, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
+    ///
+    /// # Errors
+    /// When the model gives no mapping to a projection, which is a bug.
+    pub(crate) fn load_each(
+        from: &Mappings,
+        projections: &[&str],
+    ) -> Result<(Vec<Self>, Vec<(usize, Error)>)> {
         let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
         for (number, projection) in projections.iter().enumerate() {
-            let mapping = Self::load(from, projection).unwrap_or_else(|error| {
-                wrong.push((number, error));
-                Self::of(from, projection, from.derived(projection).parse().unwrap_or_default())
+            mappings.push(match Self::load(from, projection) {
+                Ok(mapping) => mapping,
+                Err(error) => {
+                    wrong.push((number, error));
+                    Self::of_model(from, projection)?
+                }
             });
-            mappings.push(mapping);
         }
-        (mappings, wrong)
+        Ok((mappings, wrong))
+    }
+
+    /// The mapping that follows from the model, whatever the folder holds.
+    fn of_model(from: &Mappings, projection: &str) -> Result<Self> {
+        let body: Value = serde_json::from_str(from.derived(projection)).map_err(|error| {
+            let what = format!("the model gives no mapping to {projection}; this is a bug, report it");
+            Error::failed(what).because(error)
+        })?;
+        Ok(Self::of(from, projection, body))
     }
 
     /// `<projection>.json` of `folder`, or the one that follows from the model when the file is not there.

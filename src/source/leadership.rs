@@ -63,12 +63,13 @@ impl Leadership for Alone {
 const LOG: &str = "_log";
 
 /// The metadata of published positions: the concrete index of each projection, and the log's generation.
+#[expect(clippy::expect_used, reason = "a map of texts can always be written as JSON")]
 pub(super) fn metadata_of(delivered: &DeliveredPosition) -> String {
     let mut said = delivered.indexes.clone();
     if !delivered.log.is_empty() {
         said.insert(LOG.to_owned(), delivered.log.clone());
     }
-    serde_json::to_string(&said).unwrap_or_default()
+    serde_json::to_string(&said).expect("a map of texts as JSON")
 }
 
 /// The publication that positions with these metadata make: the indexes when all name the same. Positions of several

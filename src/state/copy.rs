@@ -59,11 +59,11 @@ pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()
 }
 
 fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()> {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).map(u32::to_be_bytes).map_err(too_long);
     let mut head = [0; 9];
     head[0] = space;
-    head[1..5].copy_from_slice(&length(key));
-    head[5..].copy_from_slice(&length(value));
+    head[1..5].copy_from_slice(&length(key)?);
+    head[5..].copy_from_slice(&length(value)?);
     let written = out.write_all(&head).and_then(|()| out.write_all(key)).and_then(|()| out.write_all(value));
     written.map_err(cut_off)
 }
@@ -233,6 +233,10 @@ fn take(input: &mut dyn Read, length: u32, most: usize) -> Result<Vec<u8>> {
 
 fn cut_off(error: std::io::Error) -> Error {
     Error::failed("the copy of the state was cut off; run the command again").because(error)
+}
+
+fn too_long(error: std::num::TryFromIntError) -> Error {
+    Error::failed("a row of the state is longer than a copy can hold").because(error)
 }
 
 fn no_copy() -> Error {

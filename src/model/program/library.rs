@@ -56,9 +56,10 @@ def ascii: [.] | implode;
 def combinations: .[][] |= [.] | reduce .[] as $a ([]; . + $a[]);
 "#;
 
+#[expect(clippy::expect_used, reason = "the definitions come with the program, and tests read them")]
 pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let is_given = |definition: &Def<&'static str>| !NOT_DEFINED.contains(&definition.name);
-    let own = jaq_core::load::parse(OWN, |parser| parser.defs()).unwrap_or_default();
+    let own = jaq_core::load::parse(OWN, |parser| parser.defs()).expect("the program's definitions");
     jaq_core::defs().chain(jaq_std::defs()).filter(is_given).chain(own)
 }
 

@@ -167,8 +167,8 @@ fn entry(file: &mut impl Read) -> Result<Option<RunEntry>> {
 
 /// Writes the lengths of key and value, and both.
 pub(super) fn write_frame(file: &mut impl Write, key: &[u8], value: &[u8]) -> Result<()> {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let head = [length(key), length(value)].concat();
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).map(u32::to_le_bytes).map_err(too_long);
+    let head = [length(key)?, length(value)?].concat();
     file.write_all(&head)
         .and_then(|()| file.write_all(key))
         .and_then(|()| file.write_all(value))
@@ -201,6 +201,10 @@ pub(super) fn failed(error: std::io::Error) -> Error {
 /// The error of a thread that panicked.
 pub(super) fn broken_off(_: Box<dyn std::any::Any + Send>) -> Result<()> {
     Err(Error::failed("a thread of the first fold broke off; start again"))
+}
+
+fn too_long(error: std::num::TryFromIntError) -> Error {
+    Error::failed("a row is longer than a file of the first fold can hold").because(error)
 }
 
 fn damaged() -> Error {

@@ -12,7 +12,7 @@ use super::own_aliases::{filling, put_writer, writer};
 use super::{creation, effective_form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
-use crate::sink::generations::Rebuild;
+use crate::sink::generations::{Rebuild, nothing_behind};
 use crate::sink::mapping::{Fit, Mapping};
 
 /// How long an instance that did not get to make an index looks for the one that another instance made.
@@ -82,7 +82,7 @@ pub(super) async fn adopt(
         Err(error) if error.kind() == ErrorKind::MappingChanged => {}
         opened => return opened,
     }
-    let index = behind(client, alias).await?.into_iter().next().unwrap_or_default();
+    let index = behind(client, alias).await?.into_iter().next().ok_or_else(|| nothing_behind(alias))?;
     let live = LiveIndex::get(client, &index).await?;
     mapping.check_shape(live.meta(), alias, &index, log_identity)?;
     go_on(client, live).await

@@ -78,9 +78,9 @@ impl ElasticsearchSink {
     /// those.
     ///
     /// # Errors
-    /// When an address or the CA certificate can't be read (exit code 2).
+    /// When an address or the CA certificate can't be read (exit code 2), or the model gives no mapping to a projection.
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
-        let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections);
+        let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections)?;
         let sink = Self {
             client: ClusterClient::new(config)?,
             prefix: config.prefix.clone(),

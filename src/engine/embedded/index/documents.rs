@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::generation::IndexView;
-use super::{EmbeddedFolder, EmbeddedSink, PAGE, blocking, lock};
+use super::{EmbeddedFolder, EmbeddedSink, PAGE, blocking, lock, not_opened};
 use crate::error::{Error, Result};
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, StoredDocument, VersionPage};
 
@@ -17,10 +17,7 @@ impl Documents for EmbeddedSink {
         let read = move || {
             // A view is read, so that no writer waits.
             let view = lock(&generations).get(projection).map(super::Generation::view);
-            let Some(view) = view else {
-                return Err(Error::failed("an index was used before it was opened"));
-            };
-            documents(&view, &ids)
+            documents(&view.ok_or_else(not_opened)?, &ids)
         };
         blocking(read).await?
     }

@@ -80,7 +80,7 @@ impl EmbeddedFolder {
     }
 
     fn put_aliases(&self, aliases: &BTreeMap<String, String>) -> Result<()> {
-        let text = serde_json::to_vec(aliases).unwrap_or_default();
+        let text = serde_json::to_vec(aliases).map_err(|error| self.broken(ALIASES, error))?;
         replace(&self.0.join(ALIASES), &text).map_err(|error| self.broken(ALIASES, error))
     }
 

@@ -122,6 +122,10 @@ fn remove_leftovers(writer: &IndexWriter) {
     }
 }
 
+fn lacks(id: &str, part: &str) -> TantivyError {
+    TantivyError::InternalError(format!("the document {id} has no {part}"))
+}
+
 /// An index at one moment.
 pub(super) struct IndexView {
     id: Field,
@@ -152,7 +156,7 @@ impl IndexView {
                     && let Ok(id) = std::str::from_utf8(terms.key())
                 {
                     count += 1;
-                    found.insert(id.to_owned(), versions.first(doc).unwrap_or_default());
+                    found.insert(id.to_owned(), versions.first(doc).ok_or_else(|| lacks(id, "version"))?);
                 }
             }
         }
@@ -180,7 +184,7 @@ impl IndexView {
         let Some((version, at)) = self.find(id)? else { return Ok(None) };
         let document: TantivyDocument = self.searcher.doc(at)?;
         let body = document.get_first(self.document).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
-        Ok(Some((version, body.unwrap_or_default())))
+        Ok(Some((version, body.ok_or_else(|| lacks(id, "body"))?)))
     }
 }
 

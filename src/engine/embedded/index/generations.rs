@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
-    moved_elsewhere, unknown_index,
+    moved_elsewhere, nothing_behind, unknown_index,
 };
 use crate::sink::mapping::Mapping;
 use crate::sink::tenure::Tenure;
@@ -27,7 +27,7 @@ impl EmbeddedSink {
         let mut indexes = Vec::new();
         for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
             let mapping = Mapping::load(&self.source, &mapping.projection)?;
-            let index = self.folder.behind(alias)?.unwrap_or_default();
+            let index = self.folder.behind(alias)?.ok_or_else(|| nothing_behind(alias))?;
             let meta = self.folder.meta(&index)?;
             match self.check_one(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
@@ -87,7 +87,12 @@ impl EmbeddedSink {
             return Ok(());
         }
         let Some(mut additions) = mapping.embedded_additions(&meta) else { return Ok(()) };
-        let log = meta.get("log").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let Some(log) = meta.get("log").and_then(serde_json::Value::as_str) else {
+            return Err(Error::failed(format!(
+                "the index {index} does not say which log it was built from; run `tributary reindex {}`",
+                mapping.projection
+            )));
+        };
         self.folder.create(&index, &mapping.embedded_meta(log))?;
         additions.send_again = false;
         additions.tell(&mapping.projection, &index);

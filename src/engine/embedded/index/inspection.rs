@@ -55,12 +55,11 @@ impl Index for EmbeddedSink {
 }
 
 fn stored(folder: &EmbeddedFolder, index: &str, id: &str) -> Result<Option<VersionedDocument>> {
-    let found = open(folder, index)?.document(id).map_err(|error| {
-        let message = format!("the index {} cannot be read; check the disk", folder.index(index).display());
-        Error::failed(message).because(error)
-    });
-    Ok(found?.map(|(version, json)| VersionedDocument {
-        version,
-        body: serde_json::from_slice(&json).unwrap_or_default(),
-    }))
+    let unreadable = || {
+        Error::failed(format!("the index {} cannot be read; check the disk", folder.index(index).display()))
+    };
+    let found = open(folder, index)?.document(id).map_err(|error| unreadable().because(error))?;
+    let Some((version, json)) = found else { return Ok(None) };
+    let body = serde_json::from_slice(&json).map_err(|error| unreadable().because(error))?;
+    Ok(Some(VersionedDocument { version, body }))
 }

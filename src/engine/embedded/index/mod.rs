@@ -60,12 +60,12 @@ impl EmbeddedSink {
     /// those.
     ///
     /// # Errors
-    /// When a thread can't be started.
+    /// When a thread can't be started, or the model gives no mapping to a projection.
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
         let plan = config.plan;
         let layouts = plan.projections().map(|projection| (projection.name(), schema::layout(projection)));
         let source = Mappings::of(config).laid_out(layouts);
-        let (mappings, wrong) = Mapping::load_each(&source, projections);
+        let (mappings, wrong) = Mapping::load_each(&source, projections)?;
         let generations = GenerationList::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
@@ -240,6 +240,10 @@ fn write_all(
     (outcomes, committed)
 }
 
+fn not_opened() -> Error {
+    Error::failed("an index was used before it was opened")
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::failed("work on the embedded index broke off").because(error))
@@ -296,14 +300,12 @@ impl DocumentSink for EmbeddedSink {
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
         let generations = Arc::clone(&self.generations);
-        let page = blocking(move || {
-            let generations = lock(&generations);
-            generations
-                .get(projection)
-                .map(|index| index.view().versions(&cursor.unwrap_or_default(), PAGE))
-                .unwrap_or(Ok(Vec::new()))
-        });
-        let found = page.await?.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
+        let list = move || {
+            let view = lock(&generations).get(projection).map(Generation::view).ok_or_else(not_opened)?;
+            let found = view.versions(&cursor.unwrap_or_default(), PAGE);
+            found.map_err(|error| Error::failed("the ids cannot be listed").because(error))
+        };
+        let found = blocking(list).await??;
         let ids: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
         let cursor = ids.last().filter(|_| ids.len() == PAGE).cloned();
         Ok(IdPage { ids, cursor })
