@@ -18,10 +18,10 @@ use crate::plan::{EntityType, PlanRef};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::projection::effects::{Effects, FanOut};
-use crate::state::keys::{Space, member_key, owner_prefix};
+use crate::state::State;
+use crate::state::keys::{LOW_WATERMARK_KEY, PROGRESS_KEY, Space, built_key, member_key, owner_prefix};
 use crate::state::rows::{self, Backfill, FoldProgress, LowWatermark, Task};
 use crate::state::store::{Changes, Reader};
-use crate::state::{State, built_key};
 
 /// A document: its projection and id.
 pub type DocumentKey = (Projection, Arc<str>);
@@ -176,10 +176,10 @@ impl StateWriter {
         let marks = effects.marks.into_iter().filter(|(projection, _)| self.is_marked(*projection));
         let marked = self.put_marks(&mut changes, progress.step, marks);
         let written = put_rows(&mut changes, touched)?;
-        changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
+        changes.put(Space::META, PROGRESS_KEY.to_vec(), rows::encode(&progress)?);
         if bug!(PositionsFirst) {
             let mut first = Changes::default();
-            first.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
+            first.put(Space::META, PROGRESS_KEY.to_vec(), rows::encode(&progress)?);
             self.state.commit(first)?;
         }
         self.state.commit_fold(changes, written, progress.step)?;
@@ -251,7 +251,11 @@ impl StateWriter {
         let partitions =
             positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect();
         let mut changes = Changes::default();
-        changes.put(Space::META, b"frontier".to_vec(), rows::encode(&LowWatermark { partitions, time_ms })?);
+        changes.put(
+            Space::META,
+            LOW_WATERMARK_KEY.to_vec(),
+            rows::encode(&LowWatermark { partitions, time_ms })?,
+        );
         self.state.commit(changes)
     }
 
@@ -271,7 +275,7 @@ impl StateWriter {
         progress: FoldProgress,
         marked: Vec<DocumentKey>,
     ) -> Result<Step> {
-        changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
+        changes.put(Space::META, PROGRESS_KEY.to_vec(), rows::encode(&progress)?);
         self.state.commit(changes)?;
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, ..Step::default() })

@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
     use crate::plan::{CONTACTS, builtin};
-    use crate::state::keys::Space;
+    use crate::state::keys::{PROGRESS_KEY, Space};
     use crate::state::memory::MemoryStore;
     use crate::state::store::Changes;
 
@@ -80,7 +80,7 @@ mod tests {
         };
         assert_eq!(position_of(Outcome::Conflict { stored: Some(7) }), (Some(0), false));
         let mut damage = Changes::default();
-        damage.put(Space::META, b"progress".to_vec(), vec![255]);
+        damage.put(Space::META, PROGRESS_KEY.to_vec(), vec![255]);
         state.commit(damage).unwrap();
         assert_eq!(position_of(Outcome::Conflict { stored: Some(7) }), (None, true));
         assert_eq!(position_of(Outcome::Conflict { stored: None }), (None, false), "it is not asked for");

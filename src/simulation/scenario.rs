@@ -18,7 +18,7 @@ use super::store::Remains;
 use super::world::World;
 use crate::plan::{CONTACTS, PROJECTIONS};
 use crate::position::Positions;
-use crate::state::keys::Space;
+use crate::state::keys::{PROGRESS_KEY, Space};
 use crate::state::rows::{self, FoldProgress};
 use crate::state::store::Reader;
 
@@ -449,6 +449,6 @@ impl Scenario {
 }
 
 fn positions(view: &dyn Reader) -> Positions {
-    let progress = view.get(Space::META, b"progress").ok().flatten();
+    let progress = view.get(Space::META, PROGRESS_KEY).ok().flatten();
     progress.map(|bytes| rows::decode::<FoldProgress>(&bytes).unwrap().positions()).unwrap_or_default()
 }

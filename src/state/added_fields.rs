@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use serde::Deserialize;
 
-use super::keys::Space;
+use super::keys::{FORMAT_KEY, Space};
 use super::rows::{self, Row, StateFormat};
 use super::store::{Changes, StateStore};
 use super::{FORMAT, check_format};
@@ -56,7 +56,7 @@ pub(super) fn check(
     }
     let format = StateFormat { format: FORMAT, fingerprint: fingerprint.to_owned() };
     let mut changes = Changes::default();
-    changes.put(Space::META, b"format".to_vec(), rows::encode(&format)?);
+    changes.put(Space::META, FORMAT_KEY.to_vec(), rows::encode(&format)?);
     store.commit(changes)?;
     store.sync()
 }

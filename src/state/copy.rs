@@ -7,8 +7,9 @@
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
-use super::fjall::{HEADS, KEYSPACES};
-use super::keys::{PARTIAL_KEY, PLAN_KEY, Space, TOPICS_KEY};
+use super::keys::{
+    FORMAT_KEY, HEADS_KEY, KEYSPACES_KEY, PARTIAL_KEY, PLAN_KEY, PROGRESS_KEY, Space, TOPICS_KEY,
+};
 use super::rows::{self, FoldProgress};
 use super::store::{Changes, Reader, StateStore};
 use crate::error::{Error, Result};
@@ -22,7 +23,8 @@ fn copied(plan: PlanRef) -> Vec<Space> {
 }
 
 /// The keys of [`Space::META`] that a copy keeps.
-const KEPT: [&[u8]; 7] = [PLAN_KEY, b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS, KEYSPACES];
+const KEPT: [&[u8]; 7] =
+    [PLAN_KEY, FORMAT_KEY, PARTIAL_KEY, TOPICS_KEY, PROGRESS_KEY, HEADS_KEY, KEYSPACES_KEY];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
 /// No key is longer: the store takes none that is.
@@ -47,13 +49,13 @@ pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()
             Ok(ControlFlow::Continue(()))
         })?;
     }
-    for key in [b"format".as_slice(), TOPICS_KEY, PARTIAL_KEY] {
+    for key in [FORMAT_KEY, TOPICS_KEY, PARTIAL_KEY] {
         if let Some(value) = view.get(Space::META, key)? {
             frame(out, Space::META.number(), key, &value)?;
             count += 1;
         }
     }
-    frame(out, Space::META.number(), b"progress", &rows::encode(&progress_of(view)?)?)?;
+    frame(out, Space::META.number(), PROGRESS_KEY, &rows::encode(&progress_of(view)?)?)?;
     frame(out, END, &(count + 1).to_be_bytes(), &[])?;
     out.flush().map_err(cut_off)
 }
@@ -119,14 +121,14 @@ pub fn strip(store: &dyn StateStore) -> Result<()> {
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress_of(&*view)?)?);
+    changes.put(Space::META, PROGRESS_KEY.to_vec(), rows::encode(&progress_of(&*view)?)?);
     store.commit(changes)?;
     store.sync()
 }
 
 /// How far the fold is, without the fan-outs under way: they stay behind.
 fn progress_of(view: &dyn Reader) -> Result<FoldProgress> {
-    let progress = view.get(Space::META, b"progress")?;
+    let progress = view.get(Space::META, PROGRESS_KEY)?;
     let mut progress: FoldProgress =
         progress.map_or_else(|| Ok(FoldProgress::default()), |bytes| rows::decode(&bytes))?;
     progress.task_steps.clear();

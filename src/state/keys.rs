@@ -12,6 +12,18 @@
 
 use crate::plan::{EntityType, PlanRef, Relation};
 
+/// The key under which [`State::progress`](super::State::progress) is kept.
+pub const PROGRESS_KEY: &[u8] = b"progress";
+
+/// The key under which [`State::low_watermark`](super::State::low_watermark) is kept.
+pub const LOW_WATERMARK_KEY: &[u8] = b"frontier";
+
+/// The key that notes that a bulk load failed: the log is folded as it comes from then on.
+pub const FAILED_LOAD_KEY: &[u8] = b"load/failed";
+
+/// The key of the [`StateFormat`](super::rows::StateFormat), which the first open of a state writes.
+pub(super) const FORMAT_KEY: &[u8] = b"format";
+
 /// The key of a state's plan: the names of its projections and relations. A state of the built-in model without children has
 /// none.
 pub(super) const PLAN_KEY: &[u8] = b"plan";
@@ -24,6 +36,17 @@ pub(super) const TOPICS_KEY: &[u8] = b"ids";
 
 /// The key under which [`State::is_partial`](super::State::is_partial) is kept.
 pub(super) const PARTIAL_KEY: &[u8] = b"partial";
+
+/// The key of the number of the last commit in each space: above all others, since no text holds this byte. Scans don't show
+/// it.
+pub(super) const HEAD_KEY: &[u8] = &[255, 255, 255];
+
+/// The key of the numbers of all spaces.
+pub(super) const HEADS_KEY: &[u8] = b"heads";
+
+/// The key of the names of the keyspaces, in the order of their numbers in the row of the heads. A state of the built-in model
+/// has none.
+pub(super) const KEYSPACES_KEY: &[u8] = b"keyspaces";
 
 /// A keyspace: a part of the store with an order of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,6 +96,11 @@ impl Space {
         all.sort_by_key(|(space, _)| *space);
         all
     }
+}
+
+/// The key under which [`State::built_for`](super::State::built_for) is kept.
+pub fn built_key(projection: &str) -> Vec<u8> {
+    format!("built/{projection}").into_bytes()
 }
 
 /// The beginning of the keys of everything that belongs to `owner`: its bytes with 0 written as 0 255, ended

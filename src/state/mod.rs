@@ -27,7 +27,9 @@ pub use added_fields::check_in_use;
 pub use snapshot::Snapshot;
 
 use self::headers::Headers;
-use self::keys::{NAME_KEY, PARTIAL_KEY, Space, TOPICS_KEY};
+use self::keys::{
+    FORMAT_KEY, LOW_WATERMARK_KEY, NAME_KEY, PARTIAL_KEY, PROGRESS_KEY, Space, TOPICS_KEY, built_key,
+};
 use self::rows::{Backfill, FORMAT, FoldProgress, LowWatermark, Row, StateFormat};
 use self::store::{Changes, Entries, Reader, StateStore};
 use crate::error::{Error, Result};
@@ -60,12 +62,12 @@ impl State {
     /// Exit code 1 for another format, 2 for another configuration, each with advice.
     pub fn open(store: Arc<dyn StateStore>, plan: PlanRef, fingerprint: &str) -> Result<Self> {
         let view = store.view();
-        match view.get(Space::META, b"format")? {
+        match view.get(Space::META, FORMAT_KEY)? {
             Some(bytes) => added_fields::check(&*store, plan, &rows::decode(&bytes)?, fingerprint)?,
             None => {
                 let format = StateFormat { format: FORMAT, fingerprint: fingerprint.to_owned() };
                 let mut changes = Changes::default();
-                changes.put(Space::META, b"format".to_vec(), rows::encode(&format)?);
+                changes.put(Space::META, FORMAT_KEY.to_vec(), rows::encode(&format)?);
                 store.commit(changes)?;
                 store.sync()?;
             }
@@ -74,7 +76,7 @@ impl State {
         let view = store.view();
         let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
         let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
-        let progress: FoldProgress = read_meta(&*view, b"progress")?;
+        let progress: FoldProgress = read_meta(&*view, PROGRESS_KEY)?;
         let is_partial = AtomicBool::new(read_meta(&*view, PARTIAL_KEY)?);
         Ok(Self {
             store,
@@ -235,12 +237,12 @@ impl State {
 
     /// How far the fold is.
     pub fn progress(&self) -> Result<FoldProgress> {
-        read_meta(&*self.view(), b"progress")
+        read_meta(&*self.view(), PROGRESS_KEY)
     }
 
     /// The positions below which no mark remains, as last written down.
     pub fn low_watermark(&self) -> Result<LowWatermark> {
-        read_meta(&*self.view(), b"frontier")
+        read_meta(&*self.view(), LOW_WATERMARK_KEY)
     }
 
     /// The concrete index that every document of a projection was marked for; empty when none.
@@ -304,11 +306,6 @@ impl Row {
         let fields: usize = self.registers.fields().map(|(name, json)| name.len() + json.len() + 96).sum();
         u32::try_from(fields + id_len + 160).unwrap_or(u32::MAX)
     }
-}
-
-/// The key under which [`State::built_for`] is kept.
-pub fn built_key(projection: &str) -> Vec<u8> {
-    format!("built/{projection}").into_bytes()
 }
 
 /// The backfills that a view shows.

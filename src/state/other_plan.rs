@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::copy;
-use super::keys::{PLAN_KEY, Space, member_key};
+use super::keys::{PLAN_KEY, PROGRESS_KEY, Space, member_key};
 use super::rows::{self, Row};
 use super::store::{Changes, StateStore};
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ pub(super) fn take(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
     if entry.as_ref().map_or(is_plain, |(former_shape, _)| *former_shape == shape) {
         return Ok(());
     }
-    let is_new = view.get(Space::META, b"progress")?.is_none();
+    let is_new = view.get(Space::META, PROGRESS_KEY)?.is_none();
     if !is_new {
         tracing::debug!("the projections of the model changed since the state was written");
         copy::strip(store)?;

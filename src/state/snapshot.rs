@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::headers::Headers;
-use super::keys::{Space, member_key, member_of, owner_prefix};
+use super::keys::{PROGRESS_KEY, Space, member_key, member_of, owner_prefix};
 use super::rows::{self, FoldProgress, Row};
 use super::store::Reader;
 use crate::entity::fragment::Fragment;
@@ -22,7 +22,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn of(view: Box<dyn Reader>, remembered: Arc<Headers>) -> Result<Self> {
-        let progress = super::read_meta(&*view, b"progress")?;
+        let progress = super::read_meta(&*view, PROGRESS_KEY)?;
         Ok(Self { view, progress, remembered })
     }
 

@@ -9,7 +9,7 @@ use crate::plan::EntityType;
 use crate::projection::Projection;
 use crate::projection::effects::FanOut;
 use crate::state::State;
-use crate::state::keys::{Space, dirty_key, member_key};
+use crate::state::keys::{PROGRESS_KEY, Space, dirty_key, member_key};
 use crate::state::memory::MemoryStore;
 use crate::state::rows::{Backfill, FoldProgress, Row, Task, encode};
 use crate::state::store::Changes;
@@ -70,7 +70,7 @@ impl World {
 
     pub(super) fn task(&self, fan_out: FanOut) {
         let progress = FoldProgress { task_steps: [(1, 1)].into(), ..FoldProgress::default() };
-        self.put(Space::META, b"progress".to_vec(), encode(&progress).unwrap());
+        self.put(Space::META, PROGRESS_KEY.to_vec(), encode(&progress).unwrap());
         let task = Task { step: 1, fan_out, after: Vec::new() };
         self.put(Space::TASKS, 1_u64.to_be_bytes().to_vec(), encode(&task).unwrap());
     }

@@ -5,8 +5,7 @@ use crate::error::Result;
 use crate::pipeline::fold::{StateWriter, Step};
 use crate::projection::Projection;
 use crate::projection::effects::FanOut;
-use crate::state::built_key;
-use crate::state::keys::Space;
+use crate::state::keys::{Space, built_key};
 use crate::state::rows::{self, Backfill};
 use crate::state::store::Changes;
 

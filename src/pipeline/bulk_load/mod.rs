@@ -31,7 +31,7 @@ use crate::event::DecodeOutcome;
 use crate::plan::EntityType;
 use crate::plan::PlanRef;
 use crate::position::{Positions, TopicPartition};
-use crate::state::keys::Space;
+use crate::state::keys::{FAILED_LOAD_KEY, Space};
 use crate::state::rows::FoldProgress;
 use crate::state::store::Changes;
 
@@ -41,8 +41,6 @@ const RUNS_MAX: usize = 200;
 const TIME_MAX: Duration = Duration::from_mins(10);
 /// A load whose end is asked for is given up when it took longer than this.
 const SHORT: Duration = Duration::from_secs(5);
-/// Under this name is noted that a load failed: the log is folded as it comes from then on.
-const FAILED: &[u8] = b"load/failed";
 /// The memory of an entity and of each of its fields, beside their bytes.
 const ENTITY_BYTES: usize = 200;
 const FIELD_BYTES: usize = 96;
@@ -168,7 +166,7 @@ impl StateWriter {
         if !self.progress.partitions.is_empty() || !is_paused || end.sum() < self.tuning.load_records_min {
             return Ok(None);
         }
-        if self.state.view().get(Space::META, FAILED)?.is_some() {
+        if self.state.view().get(Space::META, FAILED_LOAD_KEY)?.is_some() {
             return Ok(None);
         }
         Ok(Some(BulkLoad::new(self.state.scratch(), self.state.plan(), end.clone(), self.tuning)))
@@ -201,7 +199,7 @@ impl StateWriter {
         runs.hold(folds);
         if let Err(error) = merge::fill(&self.state, runs, &truncated, self.progress.step + 1) {
             let mut changes = Changes::default();
-            changes.put(Space::META, FAILED.to_vec(), Vec::new());
+            changes.put(Space::META, FAILED_LOAD_KEY.to_vec(), Vec::new());
             self.state.commit(changes)?;
             self.state.sync()?;
             return Err(error);

@@ -7,16 +7,8 @@
 
 use crate::error::Result;
 use crate::plan::builtin;
-use crate::state::keys::Space;
+use crate::state::keys::{HEAD_KEY, HEADS_KEY, KEYSPACES_KEY, Space};
 use crate::state::store::Reader;
-
-/// The key in each space: above all others, since no text holds this byte. Scans don't show it.
-pub(super) const HEAD: &[u8] = &[255, 255, 255];
-/// The key of the numbers of all spaces.
-pub(in crate::state) const HEADS: &[u8] = b"heads";
-/// The key of the names of the keyspaces, in the order of their numbers in the row of the heads. A state of the built-in model
-/// has none.
-pub(in crate::state) const KEYSPACES: &[u8] = b"keyspaces";
 
 /// The number of the last commit, and of the last one of each keyspace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,9 +65,9 @@ impl Heads {
     /// not know yet agrees.
     pub(super) fn read(view: &dyn Reader, keyspaces: &[(Space, String)]) -> Result<StoreCommits> {
         let own: Vec<&str> = keyspaces.iter().map(|(_, name)| name.as_str()).collect();
-        let names = view.get(Space::META, KEYSPACES)?;
+        let names = view.get(Space::META, KEYSPACES_KEY)?;
         let names = names.and_then(|names| String::from_utf8(names).ok());
-        let row = view.get(Space::META, HEADS)?;
+        let row = view.get(Space::META, HEADS_KEY)?;
         // A state of a version before the keyspaces were noted is one of the built-in model.
         let of_built_in = Space::all(builtin());
         let of_built_in: Vec<&str> = of_built_in.iter().map(|(_, name)| name.as_str()).collect();
@@ -97,7 +89,7 @@ impl Heads {
             let at = known.iter().position(|known| known == name);
             let head = at.and_then(|at| found.of.get(at)).copied().unwrap_or(0);
             heads.of.push(head);
-            let written = view.get(*space, HEAD)?.unwrap_or_else(|| vec![0; 8]);
+            let written = view.get(*space, HEAD_KEY)?.unwrap_or_else(|| vec![0; 8]);
             let is_new = at.is_none() && row.is_some();
             if behind.is_none() && !is_new && written != head.to_be_bytes() {
                 behind = Some(place);

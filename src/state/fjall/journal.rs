@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::heads::{HEADS, Heads};
+use super::heads::Heads;
 use super::manifest::{damaged_amid, unknown, unreadable};
 use crate::error::{Error, Result};
+use crate::state::keys::HEADS_KEY;
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -322,10 +323,10 @@ impl<R: Read> JournalWalk<R> {
         let key = u64::from(u16::from_le_bytes(self.array()?));
         self.array::<4>()?;
         let value = u64::from(u32::from_le_bytes(self.array()?));
-        let is_ours = key == HEADS.len() as u64 && value <= 256;
+        let is_ours = key == HEADS_KEY.len() as u64 && value <= 256;
         let mut key_and_value = Vec::new();
         self.pass(key + value, is_ours.then_some(&mut key_and_value))?;
-        Ok(key_and_value.strip_prefix(HEADS).and_then(Heads::decode))
+        Ok(key_and_value.strip_prefix(HEADS_KEY).and_then(Heads::decode))
     }
 
     fn tag(&mut self, tags: &[u8]) -> Result<u8, BatchFault> {

@@ -19,10 +19,9 @@ use std::time::Duration;
 use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
-use self::heads::{HEAD, Heads, StoreCommits};
-pub(super) use self::heads::{HEADS, KEYSPACES};
+use self::heads::{Heads, StoreCommits};
 pub use self::peek::Peek;
-use super::keys::Space;
+use super::keys::{HEAD_KEY, HEADS_KEY, KEYSPACES_KEY, Space};
 use super::store::{Changes, Entries, EntryCursor, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::PlanRef;
@@ -129,7 +128,7 @@ impl FjallStore {
     fn note_names(&self) -> Result<()> {
         let names: Vec<&str> = self.spaces.named.iter().map(|(_, name)| name.as_str()).collect();
         let mut batch = self.database.batch();
-        batch.insert(self.spaces.get(Space::META)?, KEYSPACES, names.join("\n"));
+        batch.insert(self.spaces.get(Space::META)?, KEYSPACES_KEY, names.join("\n"));
         let all: Vec<Space> = self.spaces.named.iter().map(|(space, _)| *space).collect();
         self.finish(batch, &all)
     }
@@ -150,9 +149,9 @@ impl FjallStore {
         touched.dedup();
         let next = heads.next(touched.iter().filter_map(|space| self.spaces.place(*space)));
         for space in touched {
-            batch.insert(self.keyspace(space)?, HEAD, next.count.to_be_bytes());
+            batch.insert(self.keyspace(space)?, HEAD_KEY, next.count.to_be_bytes());
         }
-        batch.insert(self.keyspace(Space::META)?, HEADS, next.encode(self.database.seqno()));
+        batch.insert(self.keyspace(Space::META)?, HEADS_KEY, next.encode(self.database.seqno()));
         batch.commit().map_err(|error| failed(&self.folder, error))?;
         *heads = next;
         Ok(())
@@ -309,7 +308,7 @@ impl StateStore for FjallStore {
         let keyspace = self.keyspace(space)?;
         loop {
             let mut batch = self.database.batch();
-            for entry in keyspace.range(..HEAD).take(CLEARED_AT_ONCE) {
+            for entry in keyspace.range(..HEAD_KEY).take(CLEARED_AT_ONCE) {
                 batch.remove(keyspace, entry.key().map_err(|error| self.failed(error))?);
             }
             if batch.is_empty() {
@@ -384,7 +383,7 @@ impl EntryCursor for FjallCursor<'_> {
     fn advance(&mut self) -> Result<()> {
         let next = self.entries.next().map(fjall::Guard::into_inner).transpose();
         // The head is behind all entries.
-        self.entry = next.map_err(|error| self.view.failed(error))?.filter(|(key, _)| **key != *HEAD);
+        self.entry = next.map_err(|error| self.view.failed(error))?.filter(|(key, _)| **key != *HEAD_KEY);
         Ok(())
     }
 }
