@@ -11,8 +11,8 @@ use toml::Table;
 
 use self::findings::Findings;
 use self::state::{FoundState, Resting};
+use super::instance_identity::{claimant, listen};
 use super::parts;
-use super::run::{claimant, listen};
 use crate::config::{Config, DeadLetterKind, toml_text};
 use crate::dead_letter;
 use crate::encoding::Registry;

@@ -1,7 +1,6 @@
 //! A running instance: the pipeline, and the HTTP server beside it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::reindex::instance_rebuild::{rebuild_changed, rebuild_reshaped};
+use super::instance_identity::{announce, claimant, is_closed, listen, note_fingerprint};
+use super::rebuild::instance_rebuild::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::ProgressBars;
 use super::{decoder, leadership, parts, source, spill_place, summary};
 use crate::config::Config;
@@ -18,21 +18,17 @@ use crate::dead_letter::{self, CountedDeadLetters, DeadLetters, TELL_EVERY, Tall
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
 use crate::http::{
-    ADMIN_CLOSED, Admin, Descriptions, Hosts, Origins, Requests, SearchSite, Site, VerifySite, serve,
-    watch_index,
+    Admin, Descriptions, Hosts, Origins, Requests, SearchSite, Site, VerifySite, serve, watch_index,
 };
 use crate::pipeline::command::FoldCommand;
 use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, claim, while_log_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
-use crate::private_files;
 use crate::projection::{Limits, Projection};
 use crate::reindex::session::Folder;
 use crate::shutdown::Shutdown;
-use crate::sink::claimant::Claimant;
 use crate::sink::index::Index;
-use crate::sink::tenure::StateName;
 use crate::source::EventSource;
 use crate::source::leadership::Leadership;
 use crate::state::State;
@@ -40,8 +36,6 @@ use crate::state::fjall::FjallStore;
 use crate::trace;
 use crate::verify::{LiveInstance, Verifier};
 
-/// The file of a state's folder that says which entity types and formats a running instance has.
-pub(super) const FINGERPRINT: &str = "fingerprint";
 /// How often it is looked whether this instance is ready.
 const READY_EVERY: Duration = Duration::from_millis(250);
 /// How long a stop waits for requests under way.
@@ -166,7 +160,7 @@ impl Instance {
         let fingerprint = config.fingerprint();
         let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
         announce(&config.state, address)?;
-        write_down(&config.state.join(FINGERPRINT), &fingerprint)?;
+        note_fingerprint(&config.state, &fingerprint)?;
         let named = config.index.projections.iter();
         let projections = named.filter_map(|name| config.plan().projection(name)).collect();
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
@@ -280,77 +274,10 @@ impl Instance {
     }
 }
 
-/// Who is to write. Files have no coordinator that lets one instance of a group write: the state is named as well.
-pub(super) fn claimant(
-    config: &Config,
-    takes_over: bool,
-    name: impl FnOnce() -> Result<String>,
-) -> Result<Claimant> {
-    let state = if config.source.kind.is_coordinated {
-        None
-    } else {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let folder = std::fs::canonicalize(&config.state)
-            .or_else(|_| std::path::absolute(&config.state))
-            .unwrap_or_else(|_| config.state.clone());
-        let place = format!("{}:{}", host.trim(), folder.display());
-        Some(StateName { id: name()?, place })
-    };
-    Ok(Claimant { group: config.kafka.group.clone(), state, takes_over })
-}
-
 /// Logs the new dead letters, once a minute.
 async fn tell_dead_letters(tally: Arc<Tally>) {
     loop {
         tokio::time::sleep(TELL_EVERY).await;
         tally.tell();
     }
-}
-
-/// Takes the configured address. A run to the end is a batch job: it goes on without a server when
-/// another instance has the address.
-pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option<TcpListener>> {
-    match TcpListener::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if may_do_without => {
-            tracing::warn!(
-                http.listen = address,
-                %error,
-                "the address cannot be listened on; this run goes on without an HTTP server"
-            );
-            Ok(None)
-        }
-        Err(error) => Err(Error::usage(format!(
-            "http.listen: {address} cannot be listened on; free it, or set another"
-        ))
-        .because(error)),
-    }
-}
-
-/// True when others than this machine reach the administrative routes, and no token says who may use them.
-fn is_closed(config: &Config, address: Option<SocketAddr>) -> bool {
-    let is_open = address.is_none_or(|address| address.ip().is_loopback()) || config.http.token.is_some();
-    if !is_open {
-        tracing::warn!(listen = config.http.listen, "{ADMIN_CLOSED}");
-    }
-    !is_open
-}
-
-/// Writes down where this instance answers, for those who find the state in use.
-fn announce(state: &Path, address: Option<SocketAddr>) -> Result<()> {
-    let path = state.join(crate::http::client::INSTANCE);
-    let done = match address {
-        Some(address) => return write_down(&path, &address.to_string()),
-        None if path.exists() => std::fs::remove_file(&path),
-        None => Ok(()),
-    };
-    done.map_err(|error| unwritten(&path, error))
-}
-
-fn write_down(path: &Path, text: &str) -> Result<()> {
-    private_files::write(path, text.as_bytes()).map_err(|error| unwritten(path, error))
-}
-
-fn unwritten(path: &Path, error: std::io::Error) -> Error {
-    Error::failed(format!("cannot write {}; check the disk", path.display())).because(error)
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::channel;
 
+use super::instance_identity::listen;
 use super::parts;
-use super::run::{FollowOptions, follow, listen};
+use super::run::{FollowOptions, follow};
 use super::search::text::plain;
 use crate::cli::{self, OutputFormat};
 use crate::config::Config;

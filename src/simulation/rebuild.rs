@@ -1,4 +1,4 @@
-//! A rebuild beside the instances: the real phases, begun as `app/reindex.rs` begins them.
+//! A rebuild beside the instances: the real phases, begun as `app/rebuild.rs` begins them.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! `reindex --dry-run`: the work that a changed mapping calls for.
 
 use crate::app::check::state::peek;
-use crate::app::run::FINGERPRINT;
+use crate::app::instance_identity::FINGERPRINT;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};

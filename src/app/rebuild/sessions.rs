@@ -11,7 +11,11 @@ use crate::reindex::{give_up, is_swapping};
 use crate::sink::generations::Generations;
 
 /// The session that was begun here and not ended, when it is the one that is wanted.
-pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) -> Result<Option<Session>> {
+pub(in crate::app) fn find_session(
+    config: &Config,
+    folder: &Folder,
+    command: &Reindex,
+) -> Result<Option<Session>> {
     let Some(session) = folder.session()? else { return Ok(None) };
     let name = if session.is_rollback { "rollback" } else { "reindex" };
     let projections = session.projections.join(", ");
@@ -38,7 +42,7 @@ pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) 
 }
 
 /// Where a rebuild that begins gets its documents.
-pub(super) fn origin(from: Option<ReindexFrom>) -> RebuildFrom {
+pub(in crate::app) fn origin(from: Option<ReindexFrom>) -> RebuildFrom {
     match from {
         None | Some(ReindexFrom::Log) => RebuildFrom::Log,
         Some(ReindexFrom::State) => RebuildFrom::State,
@@ -47,7 +51,7 @@ pub(super) fn origin(from: Option<ReindexFrom>) -> RebuildFrom {
 
 /// How a kept session goes on, compared with the mappings' files and the model of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(in crate::app) enum Standing {
     /// It goes on.
     GoesOn,
     /// It goes on, and another one has to follow: a file changed, and the aliases stand for its indexes already.
@@ -58,7 +62,7 @@ pub(super) enum Standing {
 
 /// Looks whether a session builds the indexes that the mappings' files and the model declare, and gives it up when
 /// it does not.
-pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
+pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
     let config = {
         let mut own = config.clone();
         own.index.projections.clone_from(&session.projections);
@@ -112,7 +116,7 @@ async fn first_changed(sink: &dyn Generations, session: &Session) -> Result<Opti
 }
 
 /// A new session, which the folder keeps from here on.
-pub(super) async fn session(
+pub(in crate::app) async fn session(
     config: &Config,
     sink: &dyn Generations,
     folder: &Folder,

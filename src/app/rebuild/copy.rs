@@ -58,7 +58,7 @@ fn report_copy(by: &'static str) {
 }
 
 /// Says whether there is a state to copy.
-pub(super) async fn check(config: &Config) -> Result<()> {
+pub(in crate::app) async fn check(config: &Config) -> Result<()> {
     if config.state.is_dir() || InstanceClient::find(config).await.is_some() {
         Ok(())
     } else {

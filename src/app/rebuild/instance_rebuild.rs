@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sessions::{Standing, begin, keep, stand};
-use super::{Log, RebuildOptions, RebuildTask, parts};
+use super::{Log, RebuildTask};
+use crate::app::parts;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::readiness::Cause;
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
+use crate::reindex::RebuildOptions;
 use crate::reindex::session::{Folder, RebuildFrom};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
