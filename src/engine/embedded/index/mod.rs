@@ -4,6 +4,7 @@ mod documents;
 mod folder;
 mod generation;
 mod generations;
+mod indexed_document;
 mod inspection;
 pub(super) mod keys;
 pub(super) mod owner;

@@ -5,8 +5,6 @@
 //! ([`owner_at`](super::owner::owner_at)). Within those, words that stand side by side in a text have positions side by
 //! side.
 
-mod document;
-
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, Schema, SchemaBuilder, TextFieldIndexing,
     TextOptions,

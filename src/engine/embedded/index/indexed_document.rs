@@ -6,10 +6,10 @@ use serde_json::Value;
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
-use super::super::keys::member_key;
-use super::super::owner::OWN;
-use super::super::placed_words::PlacedWords;
-use super::{ABSENT, IndexFields, PART, SearchFields, VALUE_LETTERS_MAX};
+use super::keys::member_key;
+use super::owner::OWN;
+use super::placed_words::PlacedWords;
+use super::schema::{ABSENT, IndexFields, PART, SearchFields, VALUE_LETTERS_MAX};
 use crate::plan::{FilterPlan, MembersPlan, SortPlan};
 use crate::searchable_fields::{
     SortKind, ValueKind, Words, each_at, each_text, integer, number, sort_key, value_text,
@@ -22,7 +22,7 @@ const COMBINATIONS_MAX: usize = 1_024;
 
 impl IndexFields {
     /// A document as it is indexed. `json` is the projection's document.
-    pub(in super::super) fn document(
+    pub(super) fn document(
         &self,
         id: &str,
         version: u64,
