@@ -20,12 +20,19 @@ const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Publication {
     /// The last one that the group heard.
     last: Option<DeliveredPosition>,
+    /// The log's end, as the reader answered last.
+    end: Positions,
     /// The answer of the reader that was asked for the log's end.
     end_answer: Option<Receiver<Result<Positions>>>,
     looked: Option<Instant>,
 }
 
 impl Publication {
+    /// The publication of a run over a log that ended at `end` when it began.
+    pub(super) fn new(end: Positions) -> Self {
+        Self { end, ..Self::default() }
+    }
+
     /// True about once a second.
     pub(super) fn is_due(&mut self) -> bool {
         let is_due = self.looked.is_none_or(|at| at.elapsed() >= LOW_WATERMARK_EVERY);
@@ -46,14 +53,29 @@ impl Publication {
         }
     }
 
-    /// Has the reader note the log's end in the status, unless it has not answered the last time.
+    /// True when these positions cover the log's end, as the reader answered last.
+    pub(super) fn is_end(&mut self, positions: &Positions) -> bool {
+        self.hear();
+        positions.covers(&self.end)
+    }
+
+    /// Asks the reader for the log's end, unless it has not answered the last time.
     pub(super) fn ask_for_end(&mut self, context: &Context) {
-        let is_answered = self
-            .end_answer
-            .as_ref()
-            .is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
-        if is_answered {
+        self.hear();
+        if self.end_answer.is_none() {
             self.end_answer = Some(context.ask_for_end());
         }
+    }
+
+    /// Takes the reader's answer, once it is there.
+    fn hear(&mut self) {
+        let Some(answer) = &self.end_answer else { return };
+        match answer.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            Ok(Ok(end)) => self.end = end,
+            // The log is away, or the reader has ended: the last end counts.
+            Ok(Err(_)) | Err(TryRecvError::Disconnected) => {}
+        }
+        self.end_answer = None;
     }
 }

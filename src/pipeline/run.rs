@@ -67,7 +67,8 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
     let (switch, allowed) = delivery.switch();
     let others = Others::watch(Arc::clone(context.sink()), index.claimant);
     let role = Role::new(Gate::new(end.clone(), progress.positions()), &indexes, switch);
-    let mut run = Run::new(context, role, others, Goal::new(until, end));
+    let publication = Publication::new(end.clone());
+    let mut run = Run::new(context, role, others, publication, Goal::new(until, end));
     let planned = run.plan(&indexes, &progress).await;
     let workers = Workers::new(reader, fold, tokio::spawn(delivery.run(allowed)), reading);
     let outcome = run.look_after(planned, workers, stop).await;
@@ -117,8 +118,8 @@ struct Run {
 }
 
 impl Run {
-    fn new(context: Context, role: Role, others: Others, goal: Goal) -> Self {
-        let (adding, publication) = (Adding::Due(Instant::now()), Publication::default());
+    fn new(context: Context, role: Role, others: Others, publication: Publication, goal: Goal) -> Self {
+        let adding = Adding::Due(Instant::now());
         context.status().set_indexes(role.indexes().by_projection(context.projections()));
         Self { context, role, others, adding, publication, goal }
     }
@@ -202,7 +203,7 @@ impl Run {
         }
         if self.publication.is_due() {
             self.role.reconcile(&self.context).await?;
-            if self.context.status().is_end(&self.context.queue().positions()) {
+            if self.publication.is_end(&self.context.queue().positions()) {
                 self.context.leadership().note_caught_up();
             }
             if is_writer {

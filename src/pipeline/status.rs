@@ -195,11 +195,6 @@ impl Status {
         self.known().log.clone()
     }
 
-    /// Whether these positions cover the log's end, as it was noted last.
-    pub fn is_end(&self, positions: &Positions) -> bool {
-        positions.covers(&self.known().end)
-    }
-
     /// How old the log is that searches show, in milliseconds; 0 while they show all of it.
     pub fn behind_ms(&self) -> u64 {
         let mut known = self.known();
