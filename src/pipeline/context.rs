@@ -1,6 +1,6 @@
 //! The surroundings of a run: its ports, and the ways to its reader and its fold.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
@@ -16,7 +16,7 @@ use crate::sink::generations::Aliases;
 use crate::source::leadership::Leadership;
 use crate::state::State;
 
-/// The surroundings of a run. None of them changes while it goes on.
+/// The surroundings of a run. None of them changes while it goes on, apart from the generation that becomes known.
 pub(super) struct Context {
     state: Arc<State>,
     status: Arc<Status>,
@@ -31,6 +31,8 @@ pub(super) struct Context {
     end_requests: Sender<EndRequest>,
     /// The log's identity.
     identity: String,
+    /// The log's generation, once the reader knows it.
+    generation: Arc<OnceLock<String>>,
 }
 
 impl Context {
@@ -42,7 +44,19 @@ impl Context {
         (commands, end_requests): (Sender<FoldCommand>, Sender<EndRequest>),
         identity: String,
     ) -> Self {
-        Self { state, status, queue, sink, projections, leadership, commands, end_requests, identity }
+        let generation = Arc::default();
+        Self {
+            state,
+            status,
+            queue,
+            sink,
+            projections,
+            leadership,
+            commands,
+            end_requests,
+            identity,
+            generation,
+        }
     }
 
     pub(super) fn state(&self) -> &Arc<State> {
@@ -77,6 +91,16 @@ impl Context {
     /// The log's identity.
     pub(super) fn identity(&self) -> &str {
         &self.identity
+    }
+
+    /// The log's generation, which the reader sets.
+    pub(super) fn generation_cell(&self) -> &Arc<OnceLock<String>> {
+        &self.generation
+    }
+
+    /// The log's generation; empty while it is not known.
+    pub(super) fn generation(&self) -> &str {
+        self.generation.get().map_or("", String::as_str)
     }
 
     /// Sends a command to the fold.

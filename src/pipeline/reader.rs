@@ -1,7 +1,7 @@
 //! The reader's thread: records from the source, decoded, handed to the fold.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
@@ -55,8 +55,8 @@ pub struct LogReader {
     is_registry_away: bool,
     /// True while the status holds a trouble of the log.
     is_troubled: bool,
-    /// True once the log's generation is noted.
-    is_log_known: bool,
+    /// The log's generation, once it is known.
+    generation: Arc<OnceLock<String>>,
     /// True when the state knows that the log does not begin at its beginning.
     is_partial: bool,
 }
@@ -85,7 +85,7 @@ impl LogReader {
             refused: None,
             is_registry_away: false,
             is_troubled: false,
-            is_log_known: false,
+            generation: Arc::default(),
             is_partial: false,
         }
     }
@@ -94,6 +94,12 @@ impl LogReader {
     #[must_use]
     pub fn with_partial(self, is_partial: bool) -> Self {
         Self { is_partial, ..self }
+    }
+
+    /// The same, which sets the log's generation here.
+    #[must_use]
+    pub fn with_generation(self, generation: Arc<OnceLock<String>>) -> Self {
+        Self { generation, ..self }
     }
 
     /// The channel between reader and fold.
@@ -133,11 +139,10 @@ impl LogReader {
         }
         let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
         self.note_trouble();
-        if !self.is_log_known
+        if self.generation.get().is_none()
             && let Some(generation) = self.source.generation()
         {
-            self.status.set_log(&generation);
-            self.is_log_known = true;
+            self.generation.get_or_init(|| generation);
         }
         for partition in &polled.added {
             tracing::info!(%partition, "partition found");

@@ -103,7 +103,7 @@ impl Role {
     pub(super) fn follow(&mut self, context: &Context) -> Result<()> {
         let (leadership, status) = (context.leadership(), context.status());
         let committed = in_place(|| leadership.committed())?;
-        if !committed.log.is_empty() && committed.log != status.log() {
+        if !committed.log.is_empty() && committed.log != context.generation() {
             // Offsets of topics that were deleted since say nothing of those that have their names now. A writer may have
             // committed them after the broker forgot the others.
             tracing::debug!(low_watermark = %committed.low_watermark, "the group's offsets are of another log, or of one not known yet");

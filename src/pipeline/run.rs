@@ -284,7 +284,8 @@ impl Run {
         let now = Status::now_ms();
         let Some(low_watermark) = self.role.note_low_watermark(&self.context, now) else { return };
         let indexes = self.role.indexes().by_projection(self.context.projections());
-        let delivered = DeliveredPosition { low_watermark, indexes, log: self.context.status().log() };
+        let log = self.context.generation().to_owned();
+        let delivered = DeliveredPosition { low_watermark, indexes, log };
         self.publication.publish(&self.context, delivered, now);
     }
 }

@@ -84,8 +84,6 @@ struct StatusValues {
     low_watermark: Positions,
     low_watermark_ms: u64,
     refreshed: RefreshedPositions,
-    /// The generation of the log; empty while it is not known.
-    log: String,
     /// Of each projection, where it is known to be further than that.
     shown: BTreeMap<Projection, Positions>,
     waiting: WaitingWork,
@@ -183,16 +181,6 @@ impl Status {
     /// Takes note of the log's end.
     pub fn set_end(&self, end: &Positions) {
         self.known().set_end(end);
-    }
-
-    /// Takes note of the generation of the log.
-    pub fn set_log(&self, generation: &str) {
-        generation.clone_into(&mut self.known().log);
-    }
-
-    /// The generation of the log; empty while it is not known.
-    pub fn log(&self) -> String {
-        self.known().log.clone()
     }
 
     /// How old the log is that searches show, in milliseconds; 0 while they show all of it.

@@ -46,6 +46,7 @@ pub(super) fn start_reader(
     let (batches, records) = LogReader::channel();
     let status = Arc::clone(context.status());
     let reader = LogReader::new(source, Arc::clone(decoder), status, reading.clone(), end_requests, batches);
+    let reader = reader.with_generation(Arc::clone(context.generation_cell()));
     let reader = work::start("reader", reader.with_partial(context.state().is_partial()))?;
     Ok((reader, records))
 }
