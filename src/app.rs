@@ -131,7 +131,7 @@ fn look_at_log(config: &Config) -> Result<(String, Positions)> {
 }
 
 fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {
-    (drivers::find(config)?.leadership)(config, Arc::clone(&status.in_flight))
+    (drivers::find(config)?.leadership)(config, Arc::clone(status.signals.requests()))
 }
 
 /// Where dead letters wait for a topic that is away: beside the state, of which they are a part until they arrive.

@@ -88,7 +88,7 @@ fn gauges(page: &mut MetricsPage, status: &Status, report: &Report) {
         (
             "tributary_bulk_requests_in_flight",
             "Bulk requests under way.",
-            status.in_flight.load(Ordering::Relaxed) as f64,
+            status.signals.requests().load(Ordering::Relaxed) as f64,
         ),
         (
             "tributary_writer",

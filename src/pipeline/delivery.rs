@@ -307,10 +307,10 @@ impl Delivery {
 
     async fn send(&self, made: DocumentBatch) -> RequestOutcome {
         let DocumentBatch { batch, documents, claims, .. } = made;
-        self.status.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.status.signals.requests().fetch_add(1, Ordering::SeqCst);
         // A revoked writer waits until no request is in flight, so the role is read after the request is counted.
         if !self.is_writer() {
-            self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
+            self.status.signals.requests().fetch_sub(1, Ordering::SeqCst);
             let finished = documents.into_iter().map(|document| (document, false)).collect();
             return RequestOutcome { finished, ..RequestOutcome::default() };
         }
@@ -321,7 +321,7 @@ impl Delivery {
         let traced = spans::RequestSpan::begin(&self.queue, &documents, batch.bytes().len());
         let began = Instant::now();
         let outcomes = self.sink.write(batch).await;
-        self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.status.signals.requests().fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
         let mut writes = SentWrite::of(documents, &versions, claims, outcomes);
@@ -387,7 +387,9 @@ impl Delivery {
         Status::add(&self.status.retried, retried);
         Status::add(&self.status.rejected, result.rejected.len());
         Status::add(&self.status.preserved, preserved);
-        Status::add(&self.status.delivered, delivered - result.rejected.len() - preserved);
+        let acknowledged = delivered - result.rejected.len() - preserved;
+        Status::add(&self.status.delivered, acknowledged);
+        self.status.signals.note_work(acknowledged);
         if delivered > 0 {
             self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
         }

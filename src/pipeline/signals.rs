@@ -1,6 +1,7 @@
 //! The signals by which the parts of a run and its searches steer each other. [`Status`](super::status::Status) only
 //! reports.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
@@ -14,6 +15,8 @@ pub struct Signals {
     has_rebuild: AtomicBool,
     searches: AtomicU64,
     refreshes: AtomicU64,
+    work: AtomicU64,
+    requests: Arc<AtomicU64>,
     moved: Notify,
 }
 
@@ -76,6 +79,21 @@ impl Signals {
     /// How many refreshes searches have begun.
     pub fn refreshes(&self) -> u64 {
         self.refreshes.load(Ordering::SeqCst)
+    }
+
+    /// Counts records that were folded, or documents that the index acknowledged.
+    pub fn note_work(&self, count: usize) {
+        self.work.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// How much work was counted: a number that grows while the run moves.
+    pub fn work(&self) -> u64 {
+        self.work.load(Ordering::Relaxed)
+    }
+
+    /// The number of bulk requests under way. An election lets another instance write once there are none.
+    pub fn requests(&self) -> &Arc<AtomicU64> {
+        &self.requests
     }
 
     /// Wakes the searches that wait, because the low watermark moved.

@@ -56,8 +56,6 @@ pub struct Status {
     pub rejected: AtomicU64,
     /// Bulk requests sent.
     pub requests: AtomicU64,
-    /// Bulk requests under way.
-    pub in_flight: std::sync::Arc<AtomicU64>,
     /// Dead letters that wait on the disk for their topic.
     pub letters_waiting: std::sync::Arc<AtomicU64>,
     /// True while the fold waits because no more of them have room.

@@ -141,6 +141,7 @@ impl Stream {
         self.state_writer.set_settled(is_past_gate && *self.writer.borrow());
         let step = spans::commit(&records, || self.state_writer.fold(&records, &skipped))?;
         Status::add(&self.status.records, records.len());
+        self.status.signals.note_work(records.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Priority::Direct)?;
         Ok(ReadOutcome::Some)

@@ -114,7 +114,7 @@ impl Instance {
         let (state, status) = (Arc::new(state), Arc::new(Status::default()));
         let sink = Arc::new(Sink::new(world, &process));
         let parts = parts(world, &process, Arc::clone(&state), sink, Arc::clone(&status));
-        let membership = Membership::join(world, &process, Arc::clone(&status.in_flight));
+        let membership = Membership::join(world, &process, Arc::clone(status.signals.requests()));
         let parts = parts.with_leadership(Arc::new(membership));
         let commands = parts.commands();
         let stop = Shutdown::default();

@@ -2,7 +2,6 @@
 //! ones of the index, then those with pending work.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
@@ -361,6 +360,6 @@ impl LiveInstance {
 
     /// A number that grows with any work of the instance.
     fn done(&self) -> u64 {
-        self.status.delivered.load(Ordering::Relaxed) + self.status.records.load(Ordering::Relaxed)
+        self.status.signals.work()
     }
 }

@@ -36,6 +36,7 @@ impl Stream {
         let First::Loading(load) = &mut self.first else { return Ok(false) };
         let poisoned = self.state_writer.load(load, records, skipped)?;
         Status::add(&self.status.records, records.len());
+        self.status.signals.note_work(records.len());
         Status::add(&self.status.poisoned, poisoned);
         self.status.set_positions(&load.positions());
         if load.is_through()
