@@ -90,4 +90,5 @@ mod state_faults;
 mod suggestions;
 mod tamper;
 mod traces;
+mod typos;
 mod verify;

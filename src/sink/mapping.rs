@@ -115,16 +115,16 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
     }
 }
 
+/// The faults of mapping files, each with the number of its projection.
+pub(crate) type MappingFaults = Vec<(usize, Error)>;
+
 impl Mapping {
     /// The mapping of each projection, and the fault of each file that cannot be read. The mapping of the model then
     /// stands for that file, so that all else can be looked at.
     ///
     /// # Errors
     /// When the model gives no mapping to a projection, which is a bug.
-    pub(crate) fn load_each(
-        from: &Mappings,
-        projections: &[&str],
-    ) -> Result<(Vec<Self>, Vec<(usize, Error)>)> {
+    pub(crate) fn load_each(from: &Mappings, projections: &[&str]) -> Result<(Vec<Self>, MappingFaults)> {
         let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
         for (number, projection) in projections.iter().enumerate() {
             mappings.push(match Self::load(from, projection) {
