@@ -9,6 +9,7 @@ use super::indexes::Indexes;
 use super::queue::Queue;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
+use crate::sink::generations::unknown_index;
 
 /// How far the additions are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +79,11 @@ async fn put(context: &Context, indexes: &Indexes) -> Result<Adding> {
     let Some(numbers) = ask(context.sink().put_additions()).await? else {
         return Ok(Adding::Due(Instant::now() + AGAIN_AFTER));
     };
-    let named = |number: usize| Some((*context.projections().get(number)?, indexes.get(number)?.clone()));
-    let named: Vec<(Projection, String)> = numbers.into_iter().filter_map(named).collect();
+    let mut named = Vec::new();
+    for number in numbers {
+        let index = indexes.get(number).ok_or_else(|| unknown_index(number))?;
+        named.push((context.projection(number)?, index.clone()));
+    }
     if named.is_empty() {
         return Ok(Adding::Nothing);
     }

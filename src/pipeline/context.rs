@@ -12,7 +12,7 @@ use super::status::Status;
 use crate::error::{Error, Result};
 use crate::position::Positions;
 use crate::projection::Projection;
-use crate::sink::generations::Aliases;
+use crate::sink::generations::{Aliases, unknown_index};
 use crate::source::leadership::Leadership;
 use crate::state::State;
 
@@ -77,6 +77,14 @@ impl Context {
 
     pub(super) fn projections(&self) -> &[Projection] {
         &self.projections
+    }
+
+    /// The projection of this number in the sink's order.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn projection(&self, number: usize) -> Result<Projection> {
+        self.projections.get(number).copied().ok_or_else(|| unknown_index(number))
     }
 
     pub(super) fn leadership(&self) -> &dyn Leadership {

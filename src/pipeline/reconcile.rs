@@ -67,7 +67,7 @@ impl Reconciliation {
 
 /// Marks the documents of an index that the state knows nothing living of: they are deleted.
 async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> {
-    let Some(projection) = context.projections().get(number).copied() else { return Ok(()) };
+    let projection = context.projection(number)?;
     if context.sink().is_untouched() {
         return context.command(FoldCommand::BuiltFor(projection, index.to_owned()));
     }

@@ -306,7 +306,7 @@ impl Role {
 
     /// Takes one index: its dirty documents are enough, or every document is sent to it.
     fn take(&mut self, context: &Context, moved: MovedIndex, has_state: bool) -> Result<()> {
-        let Some(projection) = context.projections().get(moved.projection).copied() else { return Ok(()) };
+        let projection = context.projection(moved.projection)?;
         let is_ours =
             context.state().built_for(projection.name())? == moved.index || bug!(BuiltForKept) && has_state;
         if is_ours || (moved.covered == Some(true) && has_state) {
