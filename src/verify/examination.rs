@@ -13,6 +13,7 @@ use super::{Kind, Verifier};
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::versions::is_made_of_record;
+use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection, own_entity};
 use crate::sink::documents::{StoredDocument, at_least_one};
 use crate::state::keys::Space;
@@ -105,7 +106,7 @@ impl Verifier {
         ids: &[String],
     ) -> Result<Vec<Option<StoredDocument>>> {
         let number = self.number(projection)?;
-        at_least_one(self.while_away(|| self.sink.get(number, ids)).await?)
+        at_least_one(self.ask_patiently(|| self.sink.get(number, ids)).await?)
     }
 
     /// The number of a projection's index in the sink's order.
@@ -115,7 +116,7 @@ impl Verifier {
     }
 
     /// Asks the index; one that is away is asked again for a while.
-    pub(super) async fn while_away<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
+    pub(super) async fn ask_patiently<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -170,12 +171,4 @@ fn is_unknown(
     let Some(body) = &expected.body else { return Ok(false) };
     let is_ours = is_made_of_record(document, snapshot.progress().version());
     Ok(is_ours && explains(&snapshot, projection, body, &document.body)?)
-}
-
-/// Runs `work` where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|error| Error::failed("a part of the comparison broke off").because(error))?
 }

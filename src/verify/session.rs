@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::examination::{Candidate, blocking};
+use super::examination::Candidate;
 use super::verdict::Verdict;
 use super::walk::{DELETED, Every, Walk, uncalled};
 use super::{
@@ -16,6 +16,7 @@ use super::{
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
 use crate::pipeline::command::FoldCommand;
+use crate::pipeline::work::blocking;
 use crate::plan::id_and_owner;
 use crate::projection::Projection;
 
@@ -142,10 +143,10 @@ impl VerifySession<'_> {
     async fn held_beside(&mut self, mut every: Every) -> Result<()> {
         let (verifier, projection) = (self.verifier, self.projection);
         let number = verifier.number(projection)?;
-        verifier.while_away(|| verifier.sink.refresh()).await?;
+        verifier.ask_patiently(|| verifier.sink.refresh()).await?;
         let mut cursor = None;
         loop {
-            let page = verifier.while_away(|| verifier.sink.ids(number, cursor.clone())).await?;
+            let page = verifier.ask_patiently(|| verifier.sink.ids(number, cursor.clone())).await?;
             let state = Arc::clone(&verifier.state);
             let ids: Vec<String> = page.ids.into_iter().filter(|_| every.take()).collect();
             self.looked_at += ids.len() as u64;
