@@ -30,6 +30,23 @@ pub struct Record {
     pub malformed: Option<String>,
 }
 
+impl Record {
+    /// The record at this place, of which nothing else is known: a tombstone without a key.
+    pub fn new(kind: EntityType, partition: TopicPartition, offset: i64) -> Self {
+        Self {
+            kind,
+            partition,
+            offset,
+            timestamp_ms: 0,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            id: None,
+            malformed: None,
+        }
+    }
+}
+
 /// The effect of an event on its entity (docs/events.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

@@ -97,15 +97,9 @@ fn record(event: &Plain, offset: i64, partition: i32) -> Record {
     let value =
         json!({"type": format!("x.{verb}"), "sequence": event.version.to_string(), "data": event.fields});
     Record {
-        kind,
-        partition: TopicPartition::new(topic, partition),
-        offset,
-        timestamp_ms: 0,
         key: Some(event.id.clone().into_bytes()),
         value: Some(value.to_string().into_bytes()),
-        headers: Vec::new(),
-        id: None,
-        malformed: None,
+        ..Record::new(kind, TopicPartition::new(topic, partition), offset)
     }
 }
 

@@ -105,16 +105,11 @@ fn verb(event: &Event) -> &'static str {
 fn record(plan: PlanRef, model: &Model, event: &Event, offset: i64) -> Record {
     let verb = verb(event);
     let value = json!({"type": format!("x.{verb}"), "data": event.written(model)});
+    let kind = plan.entity_types().nth(event.entity).unwrap();
     Record {
-        kind: plan.entity_types().nth(event.entity).unwrap(),
-        partition: TopicPartition::new(topic(event), 0),
-        offset,
-        timestamp_ms: 0,
         key: Some(event.id.clone().into_bytes()),
         value: Some(value.to_string().into_bytes()),
-        headers: Vec::new(),
-        id: None,
-        malformed: None,
+        ..Record::new(kind, TopicPartition::new(topic(event), 0), offset)
     }
 }
 

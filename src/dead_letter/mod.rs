@@ -221,15 +221,12 @@ impl DeadLetter {
         };
         let headers = self.headers.iter().map(|(name, value)| Ok((name.clone(), bytes(value)?)));
         Ok(Record {
-            kind,
-            partition: TopicPartition::new(topic.as_str(), partition),
-            offset,
             timestamp_ms: self.timestamp.unwrap_or_default(),
             key: bytes(&self.key)?,
             value: bytes(&self.value)?,
             headers: headers.collect::<Result<_>>()?,
-            id: None,
             malformed: self.malformed.clone(),
+            ..Record::new(kind, TopicPartition::new(topic.as_str(), partition), offset)
         })
     }
 }

@@ -8,15 +8,10 @@ mod rows;
 
 fn record(key: Option<&str>, value: Option<&str>, headers: &[(&str, &str)]) -> Record {
     Record {
-        kind: ORGANISATION,
-        partition: TopicPartition::new("organisations", 0),
-        offset: 7,
-        timestamp_ms: 0,
         key: key.map(|key| key.as_bytes().to_vec()),
         value: value.map(|value| value.as_bytes().to_vec()),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), Some(v.as_bytes().to_vec()))).collect(),
-        id: None,
-        malformed: None,
+        ..Record::new(ORGANISATION, TopicPartition::new("organisations", 0), 7)
     }
 }
 

@@ -401,17 +401,8 @@ mod tests {
     use crate::state::rows::{FoldProgress, PartitionProgress};
 
     fn record(offset: i64) -> Record {
-        Record {
-            kind: CONTACT,
-            partition: TopicPartition::new("contacts", 0),
-            offset,
-            timestamp_ms: 0,
-            key: Some(b"c1".to_vec()),
-            value: None,
-            headers: Vec::new(),
-            id: None,
-            malformed: None,
-        }
+        let at = TopicPartition::new("contacts", 0);
+        Record { key: Some(b"c1".to_vec()), ..Record::new(CONTACT, at, offset) }
     }
 
     fn events() -> impl Strategy<Value = Vec<Event>> {

@@ -171,15 +171,10 @@ fn record(
     timestamp_ms: i64,
 ) -> Record {
     Record {
-        kind,
-        partition: at.clone(),
-        offset,
         timestamp_ms,
         key: Some(key.to_owned().into_bytes()),
         value: Some(value.into_bytes()),
-        headers: Vec::new(),
-        id: None,
-        malformed: None,
+        ..Record::new(kind, at.clone(), offset)
     }
 }
 

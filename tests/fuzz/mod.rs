@@ -30,17 +30,8 @@ const REASON_BYTES_MAX: usize = 4_096;
 const DEPTH_MAX: usize = 20;
 
 fn record(kind: EntityType, key: Option<Vec<u8>>, value: Option<Vec<u8>>, headers: &[Header]) -> Record {
-    Record {
-        kind,
-        partition: TopicPartition::new("t", 0),
-        offset: 7,
-        timestamp_ms: 0,
-        key,
-        value,
-        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-        id: None,
-        malformed: None,
-    }
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Record { key, value, headers, ..Record::new(kind, TopicPartition::new("t", 0), 7) }
 }
 
 type Header = (&'static str, Option<Vec<u8>>);

@@ -23,17 +23,7 @@ fn decoded_record(
         action,
         fields: fields.into_iter().collect(),
     };
-    let record = Record {
-        kind,
-        partition: TopicPartition::new("t", i32::try_from(version).unwrap()),
-        offset: 0,
-        timestamp_ms: 0,
-        key: None,
-        value: None,
-        headers: Vec::new(),
-        id: None,
-        malformed: None,
-    };
+    let record = Record::new(kind, TopicPartition::new("t", i32::try_from(version).unwrap()), 0);
     DecodedRecord { record, decoded: DecodeOutcome::Event(event) }
 }
 

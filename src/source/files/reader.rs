@@ -294,17 +294,7 @@ impl Partition {
 
     /// The record of the line that was just read.
     fn record(&self, line: &[u8]) -> Record {
-        let mut record = Record {
-            kind: self.kind,
-            partition: self.at.clone(),
-            offset: self.next - 1,
-            timestamp_ms: 0,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-            id: None,
-            malformed: None,
-        };
+        let mut record = Record::new(self.kind, self.at.clone(), self.next - 1);
         let parsed = if line.len() > LINE_BYTES_MAX {
             Err(format!("line: longer than {LINE_BYTES_MAX} bytes"))
         } else {

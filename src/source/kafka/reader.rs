@@ -168,16 +168,13 @@ impl KafkaSource {
         let headers = message.headers().map(|headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
         });
+        let at = TopicPartition { topic: Arc::clone(topic), partition: message.partition() };
         Some(Record {
-            kind: *kind,
-            partition: TopicPartition { topic: Arc::clone(topic), partition: message.partition() },
-            offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
-            id: None,
-            malformed: None,
+            ..Record::new(*kind, at, message.offset())
         })
     }
 

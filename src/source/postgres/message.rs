@@ -79,9 +79,6 @@ fn of(message: Message, category: &Category) -> Record {
     ];
     headers.extend(message.metadata.map(|metadata| ("metadata".to_owned(), Some(metadata.into_bytes()))));
     Record {
-        kind: category.entity_type,
-        partition: category.at.clone(),
-        offset: message.global_position,
         timestamp_ms: message.time_ms,
         key: entity.map(String::into_bytes),
         // A message without data is no tombstone, because its type says its effect.
@@ -89,6 +86,7 @@ fn of(message: Message, category: &Category) -> Record {
         headers,
         id: Some(message.id.into()),
         malformed,
+        ..Record::new(category.entity_type, category.at.clone(), message.global_position)
     }
 }
 
