@@ -140,8 +140,8 @@ impl Mapping {
 
     /// The mapping that follows from the model, whatever the folder holds.
     fn of_model(from: &Mappings, projection: &str) -> Result<Self> {
-        let body: Value = serde_json::from_str(from.derived(projection)).map_err(|error| {
-            let what = format!("the model gives no mapping to {projection}; this is a bug, report it");
+        let body: Value = serde_json::from_str(from.derived(projection)?).map_err(|error| {
+            let what = format!("the model's mapping of {projection} is no JSON; this is a bug, report it");
             Error::failed(what).because(error)
         })?;
         Ok(Self::of(from, projection, body))
@@ -152,7 +152,9 @@ impl Mapping {
         let path = from.folder.join(format!("{projection}.json"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => from.derived(projection).to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                from.derived(projection)?.to_owned()
+            }
             Err(error) => {
                 let what = format!("index.mappings: the mapping {} cannot be read", path.display());
                 return Err(Error::usage(what).because(error));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::config::{DerivedMapping, IndexConfig};
+use crate::error::{Error, Result};
 use crate::model::join;
 use crate::model::mapping::Shape;
 use crate::plan::{PlanRef, Projection};
@@ -96,7 +97,13 @@ impl Mappings {
         self.plan.projection(projection).is_none().then_some(projection)
     }
 
-    pub(super) fn derived(&self, projection: &str) -> &str {
-        self.derived.get(projection).map(|derived| derived.mapping.as_str()).unwrap_or_default()
+    /// The text of the mapping that follows from the model.
+    ///
+    /// # Errors
+    /// When the model gives none to the projection, which is a bug.
+    pub(super) fn derived(&self, projection: &str) -> Result<&str> {
+        self.derived.get(projection).map(|derived| derived.mapping.as_str()).ok_or_else(|| {
+            Error::failed(format!("the model gives no mapping to {projection}; this is a bug, report it"))
+        })
     }
 }
