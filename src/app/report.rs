@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::InstanceClient;
 use crate::output;
-use crate::pipeline::readiness::Readiness;
 use crate::pipeline::status::{RebuildReport, Report, Status, partitions, rebuild_report};
 use crate::sink::IndexSummary;
 use crate::state::State;
@@ -75,9 +74,6 @@ async fn stopped(config: &Config) -> Result<Value> {
     let (reindex, rolled_back) = rebuilds(config).await;
     let index_server = index_server(config).await;
     let report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        state: "stopped".to_owned(),
-        readiness: Readiness::default(),
         partitions: partitions(&positions, &end, &delivered, &delivered),
         documents_waiting: waiting,
         oldest_waiting_ms: oldest,
@@ -85,8 +81,7 @@ async fn stopped(config: &Config) -> Result<Value> {
         indexes,
         reindex,
         rolled_back,
-        notes: Vec::new(),
-        counters: BTreeMap::new(),
+        ..Report::new("stopped")
     };
     serde_json::to_value(&report)
         .map_err(|error| Error::failed("the report cannot be written").because(error))

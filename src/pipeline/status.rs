@@ -360,8 +360,6 @@ impl Status {
             Self::now_ms().saturating_sub(known.low_watermark_ms)
         };
         Report {
-            version: env!("CARGO_PKG_VERSION"),
-            state: state.to_owned(),
             readiness: self.readiness(),
             partitions: partitions(
                 &known.positions,
@@ -381,6 +379,7 @@ impl Status {
                 .chain(known.decoder.map(|decoder| decoder.notes()).unwrap_or_default())
                 .collect(),
             counters: self.counters(),
+            ..Report::new(state)
         }
     }
 

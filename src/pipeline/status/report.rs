@@ -45,7 +45,7 @@ pub struct PartitionReport {
 }
 
 /// The report of `status` and `/status`.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "Status")]
 pub struct Report {
     /// The version of the program that reports.
@@ -73,6 +73,13 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Counters since the start.
     pub counters: BTreeMap<&'static str, u64>,
+}
+
+impl Report {
+    /// A report of this program in a state, with nothing else to tell yet.
+    pub fn new(state: &str) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION"), state: state.to_owned(), ..Self::default() }
+    }
 }
 
 /// A rebuild as it is reported.
