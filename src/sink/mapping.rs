@@ -10,7 +10,7 @@ use crate::model::mapping::Shape;
 use crate::sink::difference::{
     Call, MappingDifference, calls_for, differences, embedded_differences, shapes,
 };
-use crate::sink::generations::Rebuild;
+use crate::sink::generations::{Description, GenerationSummary, Rebuild};
 use crate::sink::mappings::Mappings;
 use crate::time::compact;
 
@@ -379,6 +379,14 @@ impl Mapping {
             )));
         }
         Ok(())
+    }
+
+    /// The description of an index whose mapping is `live`, beside this one. Of an embedded index `live` is its note on its
+    /// making.
+    pub(crate) fn describe(&self, index: GenerationSummary, live: Value, is_embedded: bool) -> Description {
+        let GenerationSummary { index, documents, bytes, .. } = index;
+        let (file, hash, shape) = (self.body.clone(), self.hash.clone(), self.shape.clone());
+        Description { index, is_embedded, live, file, hash, shape, documents, bytes }
     }
 
     /// A new name for an index behind `alias`: `<alias>-<yyyymmddhhmmss>-<first 8 hex of the hash>`.

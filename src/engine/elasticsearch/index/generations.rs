@@ -381,18 +381,7 @@ impl Generations for ElasticsearchSink {
         let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
         let summary = summary(&self.client, alias, &index, &live).await?;
-        let (file, hash) = (mapping.body, mapping.hash);
-        let (documents, bytes) = (summary.documents, summary.bytes);
-        Ok(Some(Description {
-            index,
-            is_embedded: false,
-            live,
-            file,
-            hash,
-            shape: mapping.shape.clone(),
-            documents,
-            bytes,
-        }))
+        Ok(Some(mapping.describe(summary, live, false)))
     }
 
     async fn hash_of(&self, index: &str) -> Result<Option<String>> {

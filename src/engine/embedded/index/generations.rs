@@ -262,19 +262,7 @@ impl Generations for EmbeddedSink {
         let mapping = self.mapping(projection)?;
         let Some(index) = self.folder.behind(self.alias(projection)?)? else { return Ok(None) };
         let live = self.folder.meta(&index)?.unwrap_or_default();
-        let summary = self.summary(index.clone())?;
-        let (file, hash) = (mapping.body.clone(), mapping.hash.clone());
-        let (documents, bytes) = (summary.documents, summary.bytes);
-        Ok(Some(Description {
-            index,
-            is_embedded: true,
-            live,
-            file,
-            hash,
-            shape: mapping.shape.clone(),
-            documents,
-            bytes,
-        }))
+        Ok(Some(mapping.describe(self.summary(index)?, live, true)))
     }
 
     async fn hash_of(&self, index: &str) -> Result<Option<String>> {
