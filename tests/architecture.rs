@@ -168,7 +168,7 @@ fn part_of(inside: &Path) -> String {
     first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
-/// How an item that only tests have is marked.
+/// The mark of an item that only tests have.
 const TEST: &str = "#[cfg(test)]";
 
 /// A source without the items that only tests have. The last line of an item stands as far to the right as its first.
