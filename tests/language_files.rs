@@ -77,10 +77,13 @@ fn comments_are_found_beside_code() {
     assert_eq!(sentences(&described(&routes)).len(), 2);
 }
 
+/// The comments of a text.
+type Comments = fn(&str) -> String;
+
 #[test]
 fn comments_of_other_files_are_short_and_name_their_subject() {
     let page = root().join("src/http/page");
-    let parts: [(Vec<PathBuf>, fn(&str) -> String); 4] = [
+    let parts: [(Vec<PathBuf>, Comments); 4] = [
         (with_extension(&page, &["js"]), page_comments),
         (with_extension(&page, &["css"]), page_comments),
         (scripts(), script_comments),
