@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, GlobalOptions};
 use crate::config::{Config, Kinds};
 use crate::dead_letter::SpillPlace;
 use crate::decoder::{Decoder, RecordLayout};
@@ -12,11 +12,12 @@ use crate::engine;
 use crate::error::{Error, Result};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
-use crate::pipeline::work::let_go;
+use crate::pipeline::work::drop_in_background;
 use crate::position::Positions;
 use crate::source::leadership::Leadership;
 use crate::source::{EventSource, drivers};
 
+mod adapters;
 mod check;
 mod dead_letters;
 mod demo;
@@ -25,7 +26,6 @@ mod explain;
 mod instance_identity;
 mod manual;
 mod model;
-mod parts;
 mod rebuild;
 mod reindex;
 mod report;
@@ -91,11 +91,11 @@ pub fn kinds() -> Kinds {
     Kinds { sources: drivers::kinds(), indexes: engine::kinds() }
 }
 
-fn load(global: &Global) -> Result<Config> {
+fn load(global: &GlobalOptions) -> Result<Config> {
     Config::load(&kinds(), global.config.as_deref(), environment(), &global.flags())
 }
 
-fn examine(global: &Global) -> Result<(Config, toml::Table), Vec<Error>> {
+fn examine(global: &GlobalOptions) -> Result<(Config, toml::Table), Vec<Error>> {
     Config::examine(&kinds(), global.config.as_deref(), environment(), &global.flags())
 }
 
@@ -107,7 +107,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed("the runtime cannot be started").because(error))?;
+    let runtime = runtime.map_err(|error| Error::failure("the runtime cannot be started").because(error))?;
     let value = runtime.block_on(future);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     Ok(value)
@@ -126,7 +126,7 @@ fn source(config: &Config) -> Result<Box<dyn EventSource>> {
 fn look_at_log(config: &Config) -> Result<(String, Positions)> {
     let mut source = source(config)?;
     let answer = (source.identity(), source.end()?);
-    let_go(source);
+    drop_in_background(source);
     Ok(answer)
 }
 

@@ -48,7 +48,7 @@ impl Error {
     }
 
     /// The work could not be done: exit code 1.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub fn failure(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, message)
     }
 
@@ -59,7 +59,7 @@ impl Error {
 
     /// An error of the kind given.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: shortened(message.into(), MESSAGE_BYTES_MAX), source: None }
+        Self { kind, message: shorten(message.into(), MESSAGE_BYTES_MAX), source: None }
     }
 
     /// The same error with its cause attached.
@@ -97,7 +97,7 @@ impl Error {
             }
             cause = error.source();
         }
-        crate::escape::value(&shortened(text, MESSAGE_BYTES_MAX)).into_owned()
+        crate::escape::value(&shorten(text, MESSAGE_BYTES_MAX)).into_owned()
     }
 }
 
@@ -115,7 +115,7 @@ impl StdError for Error {
 
 /// At most so many bytes of a text for people, with an ellipsis where it was cut. Text from outside can be of any
 /// length, and comes back in reasons.
-pub fn shortened(mut text: String, bytes_max: usize) -> String {
+pub fn shorten(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

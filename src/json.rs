@@ -55,7 +55,7 @@ impl<'a> Object<'a> {
     }
 
     /// A member whose value is an object that `write` fills.
-    pub fn nested<'n>(&mut self, name: impl Into<Name<'n>>, write: impl FnOnce(&mut Object<'_>)) {
+    pub fn object<'n>(&mut self, name: impl Into<Name<'n>>, write: impl FnOnce(&mut Object<'_>)) {
         self.key(name);
         let mut object = Object::open(self.out);
         write(&mut object);

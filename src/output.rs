@@ -42,7 +42,7 @@ pub fn bytes(bytes: &[u8]) {
 /// When the value has no JSON.
 pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     let text = serde_json::to_string(value)
-        .map_err(|error| Error::failed("a result cannot be written as JSON").because(error))?;
+        .map_err(|error| Error::failure("a result cannot be written as JSON").because(error))?;
     line(text);
     Ok(())
 }
@@ -61,7 +61,7 @@ pub fn end() -> Result<()> {
     print(&mut sink, &mut io::stdout(), "");
     match std::mem::take(&mut *sink) {
         Sink::Failed(error) => {
-            Err(Error::failed("a result cannot be written to the standard output; check its disk")
+            Err(Error::failure("a result cannot be written to the standard output; check its disk")
                 .because(error))
         }
         Sink::Open | Sink::Gone => Ok(()),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub use self::sort::{plain_name, sort_key};
 pub use self::value::{SortKind, ValueKind, each_at, integer, number, number_text, value_text};
-use crate::text::{self, reversed_numbers, stands, words};
+use crate::text::{self, reverse_numbers, stands, words};
 
 /// How much a word says, by the field that it stands in: the first says most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,7 +121,7 @@ impl Words {
         let text = |field: &str| document.get(field).and_then(Value::as_str);
         found.mail = searched.mails().find_map(text).map(str::to_ascii_lowercase);
         for phone in searched.phones.iter().filter_map(|field| document.get(*field)) {
-            each_text(phone, &mut |text| found.phones.extend(reversed_numbers(text)));
+            each_text(phone, &mut |text| found.phones.extend(reverse_numbers(text)));
         }
         found
     }
@@ -139,7 +139,7 @@ impl Words {
     }
 
     /// The words and their further forms, some more than once.
-    pub fn found(&self) -> impl Iterator<Item = (Class, &str)> {
+    pub fn words_and_forms(&self) -> impl Iterator<Item = (Class, &str)> {
         let all = self.runs.iter().chain(&self.forms);
         let words = all.flat_map(|(class, run)| run.split(' ').map(|word| (*class, word)));
         words.filter(|(_, word)| !word.is_empty())
@@ -164,7 +164,7 @@ pub fn has_word(document: &Value, searched: SearchableFields, is_wanted: impl Fn
         let Some(value) = document.get(*field) else { continue };
         each_text(value, &mut |text| {
             folded.clear();
-            text::WordBuffer::behind(&mut folded).push(text);
+            text::WordBuffer::at_end_of(&mut folded).push(text);
             // Only whole letters are appended.
             let words = std::str::from_utf8(&folded).unwrap_or_default();
             found = found || words.split(' ').any(|word| !word.is_empty() && is_wanted(word));
@@ -223,7 +223,7 @@ mod tests {
         let contact = json!({"name": "Jane Doe", "firstName": "Jane", "email": "Doe@Acme.test", "role": "Buyer", "tags": ["vip"], "phone": "020 7946 0018"});
         let words = Words::of(&contact, CONTACT);
         assert_eq!(words.name(), ["doe", "jane"]);
-        let found: Vec<(Class, &str)> = words.found().collect();
+        let found: Vec<(Class, &str)> = words.words_and_forms().collect();
         assert!(
             found.contains(&(Class::Mail, "doe")) && found.contains(&(Class::Other, "7946")),
             "{found:?}"

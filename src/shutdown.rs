@@ -26,7 +26,7 @@ impl Shutdown {
     }
 
     /// Waits until a stop is asked for.
-    pub async fn requested(&self) {
+    pub async fn wait(&self) {
         let mut receiver = self.sender.subscribe();
         // The sender lives in `self`, so it can't be gone.
         let _ = receiver.wait_for(|requested| *requested).await;

@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-pub use self::forms::{each_form, is_unspaced, joined, parts};
-pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, each_number, reversed_digits, reversed_numbers};
+pub use self::forms::{each_form, is_unspaced, join, parts};
+pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, each_number, reverse_digits, reverse_numbers};
 
 /// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word
 /// is a longest run of letters and digits (of any script), so that the words are UTF-8 and need no escapes in JSON.
@@ -24,12 +24,12 @@ pub struct WordBuffer<'a> {
 
 impl<'a> WordBuffer<'a> {
     /// No words yet, behind the bytes that `out` holds.
-    pub fn behind(out: &'a mut Vec<u8>) -> Self {
+    pub fn at_end_of(out: &'a mut Vec<u8>) -> Self {
         Self { begin: out.len(), out, mark: None }
     }
 
     /// Words that each follow an ASCII mark. They go on with the words that begin at `begin`.
-    pub fn marked(out: &'a mut Vec<u8>, begin: usize, mark: char) -> Self {
+    pub fn with_mark(out: &'a mut Vec<u8>, begin: usize, mark: char) -> Self {
         Self { out, begin, mark: u8::try_from(mark).ok().filter(u8::is_ascii) }
     }
 
@@ -66,7 +66,7 @@ impl<'a> WordBuffer<'a> {
     }
 
     fn push_letter(&mut self, inside: &mut bool, letter: char) {
-        if let Some(known) = known(letter).filter(|known| known.is_word != known.is_mark) {
+        if let Some(known) = find_folded(letter).filter(|known| known.is_word != known.is_mark) {
             if known.is_mark {
                 *inside = false;
             } else if !known.bytes().is_empty() {
@@ -78,7 +78,7 @@ impl<'a> WordBuffer<'a> {
         } else if let Some(parts) = syllable(letter) {
             parts.into_iter().flatten().for_each(|part| self.push_folded(inside, part));
         } else {
-            for letter in folded_letter(letter) {
+            for letter in fold_letter(letter) {
                 if letter.is_alphanumeric() {
                     self.push_folded(inside, letter);
                 } else {
@@ -115,7 +115,7 @@ pub fn stands(text: &[u8], phrase: &[u8]) -> bool {
 /// The words of one text.
 pub fn words(text: &str) -> String {
     let mut out = Vec::new();
-    WordBuffer::behind(&mut out).push(text);
+    WordBuffer::at_end_of(&mut out).push(text);
     // Only whole letters are appended.
     String::from_utf8(out).unwrap_or_default()
 }
@@ -148,7 +148,7 @@ struct FoldedLetter {
 impl FoldedLetter {
     /// `None` for a letter that becomes more than the table has room for.
     fn of(letter: char) -> Option<Self> {
-        let folded: String = folded_letter(letter).collect();
+        let folded: String = fold_letter(letter).collect();
         let mut bytes = [0; FOLDED_BYTES];
         bytes.get_mut(..folded.len())?.copy_from_slice(folded.as_bytes());
         Some(Self {
@@ -173,7 +173,7 @@ static FOLDED: LazyLock<Vec<Option<FoldedLetter>>> = LazyLock::new(|| {
 });
 
 /// The folded form of a letter that [`FOLDED`] has.
-fn known(letter: char) -> Option<&'static FoldedLetter> {
+fn find_folded(letter: char) -> Option<&'static FoldedLetter> {
     FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST))?.as_ref()
 }
 
@@ -191,14 +191,14 @@ pub(crate) fn is_letter(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_alphanumeric();
     }
-    match known(letter) {
+    match find_folded(letter) {
         Some(known) => known.is_letter,
         None => IDEOGRAPHS.contains(&letter) || letter.is_alphanumeric(),
     }
 }
 
 /// The letters of `text` in lower case, without accents; other signs stay as they are.
-pub fn folded(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     let mut folded = Vec::with_capacity(text.len() + 8);
     let push = |folded: &mut Vec<u8>, letter: char| {
         folded.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
@@ -206,14 +206,14 @@ pub fn folded(text: &str) -> String {
     for letter in text.chars() {
         if letter.is_ascii() {
             folded.push((letter as u8).to_ascii_lowercase());
-        } else if let Some(known) = known(letter) {
+        } else if let Some(known) = find_folded(letter) {
             folded.extend_from_slice(known.bytes());
         } else if IDEOGRAPHS.contains(&letter) {
             push(&mut folded, letter);
         } else if let Some(parts) = syllable(letter) {
             parts.into_iter().flatten().for_each(|part| push(&mut folded, part));
         } else {
-            folded_letter(letter).for_each(|letter| push(&mut folded, letter));
+            fold_letter(letter).for_each(|letter| push(&mut folded, letter));
         }
     }
     // Only whole letters are appended.
@@ -222,11 +222,11 @@ pub fn folded(text: &str) -> String {
 
 /// Whether folding makes of every letter the first one of its [`char::to_lowercase`].
 pub(crate) fn is_only_lowered(text: &str) -> bool {
-    text.chars().all(|letter| match known(letter) {
+    text.chars().all(|letter| match find_folded(letter) {
         Some(known) => known.is_lowered,
         None => {
             let is_kept = letter.is_ascii() || IDEOGRAPHS.contains(&letter);
-            is_kept || syllable(letter).is_none() && folded_letter(letter).eq(lower(letter))
+            is_kept || syllable(letter).is_none() && fold_letter(letter).eq(lower(letter))
         }
     })
 }
@@ -236,7 +236,7 @@ fn lower(letter: char) -> impl Iterator<Item = char> {
 }
 
 /// One letter at a time: neighbours decide only the order of combining marks, and those go.
-fn folded_letter(letter: char) -> impl Iterator<Item = char> {
+fn fold_letter(letter: char) -> impl Iterator<Item = char> {
     let lower = std::iter::once(letter).nfkd().flat_map(char::to_lowercase).nfkd();
     lower.filter(|letter| !is_combining_mark(*letter) && !is_ignorable(*letter)).flat_map(plain)
 }
@@ -298,7 +298,7 @@ mod tests {
 
     /// The definition, letter by letter.
     fn plain_words(text: &str) -> String {
-        let whole: String = text.chars().flat_map(folded_letter).collect();
+        let whole: String = text.chars().flat_map(fold_letter).collect();
         let parts = whole.split(|letter: char| !letter.is_alphanumeric());
         parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
@@ -313,7 +313,7 @@ mod tests {
         fn letters_are_folded_as_the_whole_text_is(text in "\\PC{0,12}") {
             let whole = text.nfkd().flat_map(char::to_lowercase).nfkd();
             let whole: String = whole.filter(|letter| !is_combining_mark(*letter) && !is_ignorable(*letter)).flat_map(plain).collect();
-            proptest::prop_assert_eq!(folded(&text), whole);
+            proptest::prop_assert_eq!(fold(&text), whole);
         }
     }
 
@@ -321,8 +321,8 @@ mod tests {
     fn every_letter_is_folded_as_by_the_definition() {
         for letter in '\0'..=char::MAX {
             assert_eq!(is_letter(letter), letter.is_alphanumeric(), "{letter:?}");
-            let plain: String = folded_letter(letter).collect();
-            assert_eq!(folded(letter.encode_utf8(&mut [0; 4])), plain, "{letter:?}");
+            let plain: String = fold_letter(letter).collect();
+            assert_eq!(fold(letter.encode_utf8(&mut [0; 4])), plain, "{letter:?}");
         }
     }
 

@@ -39,9 +39,9 @@ struct Traces {
 static TRACES: OnceLock<Traces> = OnceLock::new();
 
 /// Spans are sent as long as this lives. The last ones are sent at its end.
-pub struct Exporting(SdkTracerProvider);
+pub struct SpanExport(SdkTracerProvider);
 
-impl Exporting {
+impl SpanExport {
     /// Sends the last spans, which may block. Spans that are lost are no failure.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Exporting {
 ///
 /// # Errors
 /// When no exporter can be made of the endpoint (exit code 2).
-pub fn start(endpoint: &str) -> Result<Exporting> {
+pub fn start(endpoint: &str) -> Result<SpanExport> {
     let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::usage("traces.endpoint: no exporter can be made of it; write http://host:4318").because(error)
     };
@@ -78,8 +78,8 @@ pub fn start(endpoint: &str) -> Result<Exporting> {
     let provider =
         SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
     let traces = Traces { tracer: provider.tracer("tributary"), commits: Mutex::default() };
-    TRACES.set(traces).map_err(|_| Error::failed("traces were started twice; this is a bug, report it"))?;
-    Ok(Exporting(provider))
+    TRACES.set(traces).map_err(|_| Error::failure("traces were started twice; this is a bug, report it"))?;
+    Ok(SpanExport(provider))
 }
 
 /// The beginning of a span; `None` while no traces are wanted.

@@ -265,7 +265,7 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         state_writer.load(&mut load, &take(batch), &[]).unwrap();
     }
     let positions = load.positions();
-    state_writer.loaded(load).unwrap();
+    state_writer.end_load(load).unwrap();
     assert_eq!(state.progress().unwrap().positions(), positions);
     assert!(state_writer.marks().unwrap().is_empty() && !state.scratch().exists());
     drop((state, state_writer));

@@ -198,7 +198,7 @@ fn check(seed: u64) -> Result<(), String> {
         let records = instance.take(batch);
         instance.state_writer.load(&mut load, &records, &[]).unwrap();
     }
-    instance.state_writer.loaded(load).unwrap();
+    instance.state_writer.end_load(load).unwrap();
     instance.backfill();
     difference("loaded", &instance.index, &expected).map_err(with_model)
 }

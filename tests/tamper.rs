@@ -63,7 +63,7 @@ fn tamper_embedded(world: &World, projection: &str, acts: &[(String, Act)]) {
     let config = config(world);
     runtime().block_on(async {
         let sink = EmbeddedSink::new(&config.index, &[projection]).unwrap();
-        let index = sink.behind().await.unwrap().remove(0).unwrap();
+        let index = sink.indexes_behind().await.unwrap().remove(0).unwrap();
         sink.target(vec![index]).await.unwrap();
         write(&sink, acts).await;
     });

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use toml::Table;
 
 use self::findings::Findings;
-use self::state::{FoundState, Resting};
+use self::state::{FoundState, StateAtRest};
+use super::adapters;
 use super::instance_identity::{claimant, listen};
-use super::parts;
 use crate::config::{Config, DeadLetterKind, toml_text};
 use crate::dead_letter;
 use crate::encoding::Registry;
@@ -45,7 +45,7 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
             output::line(toml_text::text(&table).trim_end());
             look(&config, offline, &mut findings).await?;
         }
-        Err(wrong) => wrong.iter().for_each(|error| findings.wrong(CONFIGURATION, error)),
+        Err(wrong) => wrong.iter().for_each(|error| findings.note_wrong(CONFIGURATION, error)),
     }
     findings.print();
     findings.outcome()
@@ -61,18 +61,18 @@ pub(super) struct Sight {
 
 /// Looks at everything that a run needs, and changes nothing.
 pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings) -> Result<Sight> {
-    let (sink, unread) = match parts::examined(config) {
+    let (sink, unread) = match adapters::examine(config) {
         Ok((sink, wrong)) => {
-            wrong.iter().for_each(|(_, error)| findings.wrong(CONFIGURATION, error));
+            wrong.iter().for_each(|(_, error)| findings.note_wrong(CONFIGURATION, error));
             (Some(sink), wrong.into_iter().map(|(number, _)| number).collect())
         }
         Err(error) => {
-            findings.wrong(CONFIGURATION, &error);
+            findings.note_wrong(CONFIGURATION, &error);
             (None, Vec::new())
         }
     };
     let registry = config.schema_registry.as_ref().map(Registry::new).transpose();
-    let registry = registry.map_err(|error| findings.wrong(REGISTRY, &error)).ok().flatten();
+    let registry = registry.map_err(|error| findings.note_wrong(REGISTRY, &error)).ok().flatten();
     let is_good = findings.all().is_empty();
     match is_good {
         true => findings.sum_up(
@@ -80,29 +80,29 @@ pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings
             "configuration and mappings: good",
             "every key is understood, and the mappings can be read",
         ),
-        false => findings.good(CONFIGURATION, "good, and what it names is not"),
+        false => findings.note_good(CONFIGURATION, "good, and what it names is not"),
     }
     if offline {
         return Ok(Sight { state: FoundState::Nothing, sink });
     }
-    let misplaced = places::wrong(config);
+    let misplaced = places::find_conflicts(config);
     let is_misplaced = |key: &str| misplaced.iter().any(|error| error.to_string().starts_with(key));
     let (index_is_there, state_is_there) = (!is_misplaced("index.path: "), !is_misplaced("state: "));
-    misplaced.iter().for_each(|error| findings.wrong(DISK, error));
+    misplaced.iter().for_each(|error| findings.note_wrong(DISK, error));
     let state = if state_is_there { state::look(config, findings).await } else { FoundState::Wrong };
-    address(config, &state).await.iter().for_each(|error| findings.wrong(HTTP, error));
-    letters(config).await.iter().for_each(|error| findings.wrong(LETTERS, error));
+    address(config, &state).await.iter().for_each(|error| findings.note_wrong(HTTP, error));
+    letters(config).await.iter().for_each(|error| findings.note_wrong(LETTERS, error));
     if let Some(registry) = registry {
         match blocking(move || registry.examine()).await {
             Ok(()) => findings.sum_up(REGISTRY, "schema registry: good", "it answers"),
-            Err(error) => findings.wrong(REGISTRY, &error),
+            Err(error) => findings.note_wrong(REGISTRY, &error),
         }
     }
     let (identity, of_log) = log::look(config, &state).await?;
     if let Some(identity) = &identity {
-        findings.good(LOG, identity);
+        findings.note_good(LOG, identity);
     }
-    of_log.iter().for_each(|error| findings.wrong(area(error, LOG), error));
+    of_log.iter().for_each(|error| findings.note_wrong(area(error, LOG), error));
     if let Some(sink) = sink.as_ref().filter(|_| index_is_there) {
         index(config, &**sink, &state, (identity.as_deref(), &unread), findings).await;
     }
@@ -130,24 +130,24 @@ async fn index(
 ) {
     let mut wrong = sink.check(identity, unread).await;
     if let Ok(Some(server)) = sink.server().await {
-        findings.good(INDEX, format_args!("{server} answers"));
+        findings.note_good(INDEX, format_args!("{server} answers"));
     }
     if !wrong.iter().any(|error| error.kind() == ErrorKind::Unavailable) {
         wrong.extend(owner(config, sink, state).await.err());
     }
     if !wrong.is_empty() {
-        return wrong.iter().for_each(|error| findings.wrong(area(error, INDEX), error));
+        return wrong.iter().for_each(|error| findings.note_wrong(area(error, INDEX), error));
     }
     findings.sum_up(INDEX, "index: good", "aliases and mappings are as a run needs them");
     if let Err(error) = indexes(sink, findings).await {
-        findings.wrong(INDEX, &error);
+        findings.note_wrong(INDEX, &error);
     }
 }
 
 /// That no other group, and no other state, writes the indexes.
 async fn owner(config: &Config, sink: &dyn Aliases, state: &FoundState) -> Result<()> {
     let name = match state {
-        FoundState::Resting(Resting { name, .. }) => name.clone(),
+        FoundState::Resting(StateAtRest { name, .. }) => name.clone(),
         _ => String::new(),
     };
     let claimant = claimant(config, false, || Ok(name))?;
@@ -184,10 +184,10 @@ async fn indexes(sink: &dyn Aliases, findings: &mut Findings) -> Result<()> {
     for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
         let IndexSummary { alias, index, documents } = summary;
         let shown = if index.is_empty() { "not there yet" } else { &index };
-        findings.good(INDEX, format_args!("{alias}: {shown}, {documents} documents"));
+        findings.note_good(INDEX, format_args!("{alias}: {shown}, {documents} documents"));
         if found.is_some_and(|(record, _)| record.is_rollback_to(&index)) {
             let text = format!("{alias}: a rollback put back {index}; `tributary run` goes on with it");
-            findings.good(INDEX, text);
+            findings.note_good(INDEX, text);
         }
     }
     Ok(())

@@ -12,9 +12,9 @@ use crate::escape::{self, value as plain};
 use crate::http::client::InstanceClient;
 use crate::output;
 use crate::pipeline::command::FoldCommand;
+use crate::pipeline::dead_letter_outcomes::{self, DiscardOutcome, RetryOutcome};
 use crate::pipeline::fold::StateWriter;
 use crate::pipeline::queue::Queue;
-use crate::pipeline::retry::{self, DiscardOutcome, RetryOutcome};
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Stream;
 use crate::pipeline::tuning::Tuning;
@@ -55,7 +55,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
                 OutputFormat::Text => {
                     let text = serde_json::to_string_pretty(&letter);
                     let text =
-                        text.map_err(|error| Error::failed("the letter cannot be written").because(error))?;
+                        text.map_err(|error| Error::failure("the letter cannot be written").because(error))?;
                     output::line(escape::lines(&text));
                     Ok(())
                 }
@@ -102,7 +102,7 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
         return Ok(());
     }
     let (failed, unknown) = (retried.failed.len(), retried.unknown.len());
-    Err(Error::failed(format!(
+    Err(Error::failure(format!(
         "{failed} dead letters are still poison, {unknown} names are unknown; they are listed above"
     )))
 }
@@ -127,7 +127,7 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
     }
     match done.unknown.len() {
         0 => Ok(()),
-        unknown => Err(Error::failed(format!(
+        unknown => Err(Error::failure(format!(
             "{unknown} names are unknown; they are listed above, `tributary dead-letters list` names the dead letters"
         ))),
     }
@@ -141,7 +141,7 @@ fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<DiscardOut
     let place = super::spill_place(config, &Status::default());
     let mut letters =
         dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, Shutdown::default())?;
-    retry::discard(&mut *letters, names)
+    dead_letter_outcomes::discard(&mut *letters, names)
 }
 
 /// Opens the state when no instance has it. The next run delivers the changes.
@@ -182,9 +182,9 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<RetryOutco
         command_rx,
     );
     let (reply, answer) = bounded(1);
-    let failure = |_| Error::failed("the fold is gone");
+    let failure = |_| Error::failure("the fold is gone");
     commands.send(FoldCommand::Retry(names, reply)).map_err(failure)?;
     commands.send(FoldCommand::Stop).map_err(failure)?;
     stream.run()?;
-    answer.recv().map_err(|error| Error::failed("the fold did not answer").because(error))?
+    answer.recv().map_err(|error| Error::failure("the fold did not answer").because(error))?
 }

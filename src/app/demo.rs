@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::report::progress::ProgressBars;
 use super::run::{FollowOptions, follow};
-use super::{kinds, parts, search};
+use super::{adapters, kinds, search};
 use crate::cli::Demo;
 use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
@@ -40,16 +40,16 @@ struct Scene {
 /// Indexes a generated world, or the records of a model, searches once, and goes on until told to stop.
 pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("tributary-demo-").tempdir();
-    let folder = folder.map_err(|error| Error::failed("no temporary folder can be made").because(error))?;
+    let folder = folder.map_err(|error| Error::failure("no temporary folder can be made").because(error))?;
     let stop = Shutdown::default();
-    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    stop.on_signals().map_err(|error| Error::failure("signals cannot be listened to").because(error))?;
     let listener = if options.once { None } else { Some(listener(listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let Scene { config, live, arrives } = match &options.model {
         Some(model) => model_demo::scene(model, folder.path())?,
-        None => generated(options, folder.path())?,
+        None => generate_scene(options, folder.path())?,
     };
-    let searcher = parts::searcher(&config)?;
+    let searcher = adapters::searcher(&config)?;
     let status = Arc::new(Status::default());
     let began = Instant::now();
     let running = follow(config, FollowOptions::default(), listener, Arc::clone(&status), stop.clone());
@@ -60,9 +60,9 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
     };
     let telling = async {
         tokio::select! {
-            () = indexed(&status) => {}
+            () = wait_for_index(&status) => {}
             // An instance that ended before it had indexed everything leaves nothing to tell.
-            () = stop.requested() => return Ok(()),
+            () = stop.wait() => return Ok(()),
         }
         let outcome = tell(options, &searcher, &status, began).await;
         match address.filter(|_| outcome.is_ok()) {
@@ -80,7 +80,7 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
 }
 
 /// A generated world, which goes on changing.
-fn generated(options: &Demo, folder: &Path) -> Result<Scene> {
+fn generate_scene(options: &Demo, folder: &Path) -> Result<Scene> {
     let world = DemoWorld::of(options, folder.join("events"));
     output::line(format_args!("Making {} ...", world.size()));
     let live = tokio::task::block_in_place(|| LiveWorld::start(world))?;
@@ -150,7 +150,7 @@ fn settings(folder: &Path, events: &Path) -> Flags {
 }
 
 /// Waits until the log's records are in the index, with bars on a terminal.
-async fn indexed(status: &Arc<Status>) {
+async fn wait_for_index(status: &Arc<Status>) {
     let _bars = ProgressBars::start(Arc::clone(status), true);
     while !is_done(&status.report(None)) {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -47,7 +47,7 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, format: O
     let mut findings = Findings::default();
     match examined {
         Ok((config, _)) => look(&config, &mut findings).await?,
-        Err(wrong) => wrong.iter().for_each(|error| findings.wrong(CONFIGURATION, error)),
+        Err(wrong) => wrong.iter().for_each(|error| findings.note_wrong(CONFIGURATION, error)),
     }
     print(&findings, format)?;
     findings.outcome()
@@ -56,8 +56,10 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, format: O
 async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
     let sight = check::look(config, false, findings).await?;
     match sight.state {
-        FoundState::Nothing => findings.good(check::STATE, "there is none yet, and a run makes it"),
-        FoundState::Resting(_) => findings.good(check::STATE, "it can be read, and a run goes on with it"),
+        FoundState::Nothing => findings.note_good(check::STATE, "there is none yet, and a run makes it"),
+        FoundState::Resting(_) => {
+            findings.note_good(check::STATE, "it can be read, and a run goes on with it")
+        }
         FoundState::Running(_) | FoundState::Wrong => {}
     }
     let driver = drivers::find(config)?;
@@ -70,7 +72,8 @@ async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
     }
     instance::look(&sight.state, findings).await;
     dead_letters(config, findings).await;
-    findings.good(VERSIONS, format_args!("tributary {}, state format {FORMAT}", env!("CARGO_PKG_VERSION")));
+    findings
+        .note_good(VERSIONS, format_args!("tributary {}, state format {FORMAT}", env!("CARGO_PKG_VERSION")));
     Ok(())
 }
 
@@ -84,14 +87,14 @@ async fn dead_letters(config: &Config, findings: &mut Findings) {
         DeadLetterKind::Kafka if findings.is_any_wrong(&[check::BROKERS]) => return,
         DeadLetterKind::Kafka => ("dead_letters.topic", format!("the topic {topic}")),
         DeadLetterKind::File if !path.exists() => {
-            findings.good(check::LETTERS, format_args!("none; they would go to {}", path.display()));
+            findings.note_good(check::LETTERS, format_args!("none; they would go to {}", path.display()));
             return;
         }
         DeadLetterKind::File => ("dead_letters.path", path.display().to_string()),
     };
     match dead_letters::list(config).await {
-        Ok(listed) if listed.is_empty() => findings.good(check::LETTERS, format_args!("none in {place}")),
-        Ok(listed) => findings.doubtful(
+        Ok(listed) if listed.is_empty() => findings.note_good(check::LETTERS, format_args!("none in {place}")),
+        Ok(listed) => findings.note_doubtful(
             check::LETTERS,
             format_args!(
                 "{} in {place}; `tributary dead-letters list` gives the reasons, and `dead-letters retry` tries them again \
@@ -99,7 +102,7 @@ async fn dead_letters(config: &Config, findings: &mut Findings) {
                 listed.len()
             ),
         ),
-        Err(error) => findings.wrong(check::LETTERS, &error.about(key)),
+        Err(error) => findings.note_wrong(check::LETTERS, &error.about(key)),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::parts::sink;
+use super::adapters::sink;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
@@ -33,7 +33,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, 
     }
     let letters = source.letters().await;
     let identity = source.identity().await;
-    let (state, index) = source.settled(identity.as_deref().ok()).await?;
+    let (state, index) = source.read_both(identity.as_deref().ok()).await?;
     let log = match identity {
         Ok(_) => source.log(&state).await,
         Err(error) => Err(error),
@@ -65,11 +65,11 @@ fn print(explanation: &Explanation, format: OutputFormat) -> Result<()> {
         OutputFormat::Text => {}
     }
     if !explanation.problems.is_empty() {
-        return Err(Error::failed(explanation.problems.join("; ")));
+        return Err(Error::failure(explanation.problems.join("; ")));
     }
     if !explanation.known {
         let Explanation { projection, id, .. } = explanation;
-        return Err(Error::failed(format!(
+        return Err(Error::failure(format!(
             "nothing knows {projection}/{id}: no record of the log, no row of the state and no document of the index has that id"
         )));
     }
@@ -102,7 +102,7 @@ struct ExplanationSource<'a> {
 impl ExplanationSource<'_> {
     /// State and index as they belong together: the index is read before and after the state, until
     /// nothing was written between.
-    async fn settled(&self, identity: Option<&str>) -> Result<(StateSide, Result<Holding>)> {
+    async fn read_both(&self, identity: Option<&str>) -> Result<(StateSide, Result<Holding>)> {
         let mut before = self.sink.find(self.number, &self.id, identity).await;
         for attempt in 1.. {
             let state = self.state().await?;
@@ -116,7 +116,7 @@ impl ExplanationSource<'_> {
             }
             before = after;
         }
-        Err(Error::failed("the document never stood still"))
+        Err(Error::failure("the document never stood still"))
     }
 
     async fn state(&self) -> Result<StateSide> {
@@ -124,7 +124,7 @@ impl ExplanationSource<'_> {
             return instance.explain(self.projection.name(), &self.id).await;
         }
         if !self.config.state.is_dir() {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "no instance answers, and there is no state in {}; start one with `tributary run`",
                 self.config.state.display()
             )));

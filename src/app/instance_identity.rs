@@ -84,5 +84,5 @@ fn write_down(path: &Path, text: &str) -> Result<()> {
 }
 
 fn unwritten(path: &Path, error: std::io::Error) -> Error {
-    Error::failed(format!("cannot write {}; check the disk", path.display())).because(error)
+    Error::failure(format!("cannot write {}; check the disk", path.display())).because(error)
 }

@@ -21,7 +21,7 @@ pub(super) fn print(subcommand: Option<&str>, out: Option<&Path>) -> Result<()> 
     command.build();
     if let Some(folder) = out {
         return write(&command, folder).map_err(|error| {
-            Error::failed(format!("cannot write the manual into {}; check the disk", folder.display()))
+            Error::failure(format!("cannot write the manual into {}; check the disk", folder.display()))
                 .because(error)
         });
     }
@@ -31,11 +31,11 @@ pub(super) fn print(subcommand: Option<&str>, out: Option<&Path>) -> Result<()> 
             Error::usage(format!("there is no subcommand {name:?}; `tributary --help` names them"))
         })?,
     };
-    output::bytes(&rendered(&page).map_err(|error| Error::failed("the page cannot be made").because(error))?);
+    output::bytes(&render(&page).map_err(|error| Error::failure("the page cannot be made").because(error))?);
     Ok(())
 }
 
-fn rendered(command: &Command) -> std::io::Result<Vec<u8>> {
+fn render(command: &Command) -> std::io::Result<Vec<u8>> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).title(name).render(&mut page)?;
@@ -46,6 +46,6 @@ fn rendered(command: &Command) -> std::io::Result<Vec<u8>> {
 fn write(command: &Command, folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
-    std::fs::write(folder.join(format!("{name}.1")), rendered(command)?)?;
+    std::fs::write(folder.join(format!("{name}.1")), render(command)?)?;
     command.get_subcommands().try_for_each(|subcommand| write(subcommand, folder))
 }

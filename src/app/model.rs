@@ -6,7 +6,7 @@ mod samples;
 use std::path::Path;
 
 use super::{environment, kinds};
-use crate::cli::{Global, ModelCommand};
+use crate::cli::{GlobalOptions, ModelCommand};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::escape;
@@ -14,7 +14,7 @@ use crate::model::{self, Model, ModelFinding, RelationRows};
 use crate::output;
 use crate::plan::PlanRef;
 
-pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
+pub(super) fn run(global: &GlobalOptions, command: ModelCommand) -> Result<()> {
     let in_force = || Config::load(&kinds(), global.config.as_deref(), environment(), &global.flags());
     match command {
         ModelCommand::Show => {
@@ -62,7 +62,7 @@ fn check(file: Option<&Path>) -> Result<()> {
     for rows in model::relations(&model) {
         output::line(cost(&rows));
     }
-    bounded_embeds::unfound(&model, plan).iter().for_each(output::line);
+    bounded_embeds::list_losses(&model, plan).iter().for_each(output::line);
     Ok(())
 }
 

@@ -8,9 +8,9 @@ use crate::config::{Config, Refresh};
 use crate::dead_letter::{self, CountedDeadLetters, DeadLetter, DeadLetters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{IndexParts, LogParts, Parts};
-use crate::pipeline::start::{Patience, while_away};
+use crate::pipeline::start::{Patience, retry_outage};
 use crate::pipeline::status::Status;
-use crate::pipeline::work::{blocking, let_go};
+use crate::pipeline::work::{blocking, drop_in_background};
 use crate::position::Positions;
 use crate::projection::Limits;
 use crate::reindex::session::{Folder, RebuildFrom, Session};
@@ -62,7 +62,7 @@ impl RebuildTask<'_> {
         self.session.copied = self.session.from == RebuildFrom::State;
         let Self { config, sink, folder, session, options, .. } = self;
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-        let rejected_before = claim.rejected().await?;
+        let rejected_before = claim.count_rejected().await?;
         let round = round(config.clone(), Arc::clone(&state), limits, allow_partial_log, stop.clone());
         let opened = config.clone();
         let sources = Sources::new(Arc::new(move || super::source(&opened)), log.source);
@@ -121,7 +121,7 @@ fn to_give_up(error: &Error) -> Error {
 
 /// The error of a command that was told to stop while it waited.
 pub(super) fn stopped() -> Error {
-    Error::failed("stopped before the servers answered; the same call begins again")
+    Error::failure("stopped before the servers answered; the same call begins again")
 }
 
 /// The log, as a rebuild finds it.
@@ -139,7 +139,7 @@ impl Log {
         patience: Patience,
         stop: &Shutdown,
     ) -> Result<Self> {
-        let log = while_away(stop, "the log", patience, async || {
+        let log = retry_outage(stop, "the log", patience, async || {
             let config = config.clone();
             blocking(move || Log::open(&config, check, is_kept)).await
         });
@@ -155,7 +155,7 @@ impl Log {
             return Ok(Self { identity, source: Some(source) });
         }
         source.start(&Positions::default(), &[])?;
-        if let Some((at, first)) = source.cut_off()?.first() {
+        if let Some((at, first)) = source.find_cut_partitions()?.first() {
             let instead = if is_kept {
                 "Give the rebuild that was begun up with `tributary reindex --abort`, then --from state knows them. "
             } else {
@@ -163,7 +163,7 @@ impl Log {
             };
             return Err(partial_log(at, *first, instead));
         }
-        let_go(source);
+        drop_in_background(source);
         Ok(Self { identity, source: None })
     }
 }

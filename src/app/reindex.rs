@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::parts;
+use super::adapters;
 use super::rebuild::sessions::{self, Standing};
 use super::rebuild::{Log, RebuildTask, copy, stopped};
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pipeline::start::{Patience, while_away};
+use crate::pipeline::start::{Patience, retry_outage};
 use crate::reindex::session::{Folder, RebuildFrom};
 use crate::reindex::{RebuildOptions, abort, prune, prune_gone};
 use crate::shutdown::Shutdown;
@@ -21,21 +21,21 @@ mod rebuild_output;
 
 /// Runs the subcommand.
 pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reindex) -> Result<()> {
-    config.index.projections = chosen(&config, &command.projections)?;
-    let sink = parts::sink(&config)?;
+    config.index.projections = choose_projections(&config, &command.projections)?;
+    let sink = adapters::sink(&config)?;
     let stop = Shutdown::default();
     let is_short = command.dry_run || command.prune || command.abort;
     let patience = Patience::of(if is_short { command.wait.or(Some(Duration::ZERO)) } else { command.wait });
     if !is_short {
-        stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+        stop.on_signals().map_err(|error| Error::failure("signals cannot be listened to").because(error))?;
     }
     if command.dry_run {
-        let answer = while_away(&stop, "the index", patience, async || sink.rebuilds().await);
+        let answer = retry_outage(&stop, "the index", patience, async || sink.rebuilds().await);
         answer.await?.ok_or_else(stopped)?;
         return dry_run::run(&config, format, &*sink).await;
     }
     let claimant = Claimant { group: config.kafka.group.clone(), state: None, takes_over: false };
-    let claimed = while_away(&stop, "the index", patience, async || claimant.claim(&*sink).await);
+    let claimed = retry_outage(&stop, "the index", patience, async || claimant.claim(&*sink).await);
     claimed.await?.ok_or_else(stopped)?;
     if command.prune {
         let mut deleted = prune(&*sink, config.index.projections.len()).await?;
@@ -43,7 +43,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reind
         if command.projections.is_empty() {
             deleted.extend(prune_gone(&*sink).await?);
         }
-        rebuild_output::deleted(format, &deleted);
+        rebuild_output::print_deleted(format, &deleted);
         return Ok(());
     }
     if command.abort {
@@ -68,13 +68,14 @@ async fn rebuild(
     if let Some(session) = &former {
         // A rebuild that goes on does so for its own projections.
         config.index.projections.clone_from(&session.projections);
-        let answer =
-            while_away(stop, "the index", patience, async || sessions::stand(config, &folder, session).await);
+        let answer = retry_outage(stop, "the index", patience, async || {
+            sessions::stand(config, &folder, session).await
+        });
         standing = answer.await?.ok_or_else(stopped)?;
         former = former.filter(|_| standing != Standing::GivenUp);
     }
     if !command.rollback && !command.rebuild && former.is_none() {
-        let sink = parts::sink(config)?;
+        let sink = adapters::sink(config)?;
         let done = additions::put(config, format, &*sink, (patience, stop)).await?;
         config.index.projections.retain(|name| !done.contains(name));
         if config.index.projections.is_empty() {
@@ -92,15 +93,15 @@ async fn rebuild(
     let session = match former {
         Some(session) => session,
         None => {
-            let sink = parts::sink(config)?;
-            let answer = while_away(stop, "the index", patience, async || {
+            let sink = adapters::sink(config)?;
+            let answer = retry_outage(stop, "the index", patience, async || {
                 sessions::session(config, &*sink, &folder, (command, from)).await
             });
             answer.await?.ok_or_else(stopped)?
         }
     };
     config.index.projections.clone_from(&session.projections);
-    let sink = parts::sink(config)?;
+    let sink = adapters::sink(config)?;
     let options = RebuildOptions { allow_rejected: command.allow_rejected, keep_state: command.keep_state };
     let rebuild = RebuildTask { config, sink, folder, session, is_kept, options };
     let conductor = rebuild.conductor(log, command.allow_partial_log, None, stop).await?;
@@ -115,7 +116,7 @@ async fn rebuild(
 }
 
 /// The projections that are meant, in the configuration's order.
-fn chosen(config: &Config, names: &[String]) -> Result<Vec<String>> {
+fn choose_projections(config: &Config, names: &[String]) -> Result<Vec<String>> {
     let known = &config.index.projections;
     if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         return Err(Error::usage(format!(
@@ -143,6 +144,6 @@ async fn give_up(
     if own.as_ref().is_some_and(|own| own.projections.iter().all(|projection| names.contains(projection))) {
         folder.clear(false)?;
     }
-    rebuild_output::deleted(format, &deleted);
+    rebuild_output::print_deleted(format, &deleted);
     Ok(())
 }

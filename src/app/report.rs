@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::parts;
+use super::adapters;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ const INDEX_WAIT: Duration = Duration::from_secs(5);
 pub(super) async fn status(config: Config, format: OutputFormat, verbose: bool) -> Result<()> {
     let (mut report, address) = match InstanceClient::find(&config).await {
         Some(instance) => (instance.status().await?, Some(instance.address().to_owned())),
-        None => (stopped(&config).await?, None),
+        None => (report_at_rest(&config).await?, None),
     };
     if let Some(fields) = report.as_object_mut() {
         fields.insert("instance".to_owned(), address.as_deref().map_or(Value::Null, Value::from));
@@ -44,9 +44,9 @@ pub(super) async fn status(config: Config, format: OutputFormat, verbose: bool) 
     Ok(())
 }
 
-async fn stopped(config: &Config) -> Result<Value> {
+async fn report_at_rest(config: &Config) -> Result<Value> {
     if !config.state.is_dir() {
-        return Err(Error::failed(format!(
+        return Err(Error::failure(format!(
             "no instance answers, and there is no state in {}; start one with `tributary run`",
             config.state.display()
         )));
@@ -67,7 +67,7 @@ async fn stopped(config: &Config) -> Result<Value> {
     let oldest = if waiting == 0 { 0 } else { Status::now_ms().saturating_sub(low_watermark.time_ms) };
     let mut indexes = BTreeMap::new();
     for projection in &config.index.projections {
-        indexes.insert(projection.clone(), state.built_for(projection)?);
+        indexes.insert(projection.clone(), state.index_built_for(projection)?);
     }
     // The index may take its time to answer, and a run that starts meanwhile needs the state.
     drop(state);
@@ -84,14 +84,14 @@ async fn stopped(config: &Config) -> Result<Value> {
         ..Report::new("stopped")
     };
     serde_json::to_value(&report)
-        .map_err(|error| Error::failed("the report cannot be written").because(error))
+        .map_err(|error| Error::failure("the report cannot be written").because(error))
 }
 
 /// The rebuilds under way, and the indexes that a rollback put back; none when the index is away: everything else is
 /// shown without it.
 async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, String>) {
-    let Ok(sink) = parts::sink(config) else { return (Vec::new(), BTreeMap::new()) };
-    let answers = async { Ok::<_, Error>((sink.rebuilds().await?, sink.behind().await?)) };
+    let Ok(sink) = adapters::sink(config) else { return (Vec::new(), BTreeMap::new()) };
+    let answers = async { Ok::<_, Error>((sink.rebuilds().await?, sink.indexes_behind().await?)) };
     let answers = tokio::time::timeout(INDEX_WAIT, answers).await;
     let (records, behind) = answers.ok().and_then(Result::ok).unwrap_or_default();
     let (mut requests, mut rolled_back) = (Vec::new(), BTreeMap::new());
@@ -109,12 +109,12 @@ async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, Stri
 
 /// The product and the version of the server; `None` when it does not answer, and of an embedded index.
 async fn index_server(config: &Config) -> Option<String> {
-    let sink = parts::sink(config).ok()?;
+    let sink = adapters::sink(config).ok()?;
     tokio::time::timeout(INDEX_WAIT, sink.server()).await.ok()?.ok()?
 }
 
 /// The number of documents and the size of each index; `None` when the index does not answer.
 async fn summaries(config: &Config) -> Option<Vec<IndexSummary>> {
-    let sink = parts::sink(config).ok()?;
+    let sink = adapters::sink(config).ok()?;
     tokio::time::timeout(INDEX_WAIT, sink.summaries()).await.ok()?.ok()
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::instance_identity::{announce, claimant, is_closed, listen, note_fingerprint};
 use super::rebuild::instance_rebuild::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::ProgressBars;
-use super::{decoder, leadership, parts, source, spill_place, summary};
+use super::{adapters, decoder, leadership, source, spill_place, summary};
 use crate::config::Config;
 use crate::dead_letter::{self, CountedDeadLetters, DeadLetters, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
@@ -21,8 +21,8 @@ use crate::http::{
     Admin, Descriptions, Hosts, Origins, Requests, SearchSite, Site, VerifySite, serve, watch_index,
 };
 use crate::pipeline::command::FoldCommand;
-use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run as run_pipeline};
-use crate::pipeline::start::{Patience, claim, while_log_away};
+use crate::pipeline::run::{IndexParts, LogParts, Parts, RunEnd, run as run_pipeline};
+use crate::pipeline::start::{Patience, claim, retry_log_outage};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
@@ -45,7 +45,7 @@ const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 pub(super) async fn run(config: Config, options: FollowOptions) -> Result<()> {
     let until_end = options.until_end;
     let stop = Shutdown::default();
-    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    stop.on_signals().map_err(|error| Error::failure("signals cannot be listened to").because(error))?;
     let listener = listen(&config.http.listen, until_end).await?;
     let status = Arc::new(Status::default());
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
@@ -122,7 +122,7 @@ pub(super) async fn follow(
     if let Some(beside) = beside {
         // It stops at the next thing that it waits for.
         let broken =
-            |error| Err(Error::failed("the rebuild for the changed mapping broke off").because(error));
+            |error| Err(Error::failure("the rebuild for the changed mapping broke off").because(error));
         outcome = outcome.and(beside.await.unwrap_or_else(broken));
     }
     if let Some(server) = server {
@@ -154,8 +154,8 @@ impl Instance {
         address: Option<SocketAddr>,
         commands: &Sender<FoldCommand>,
     ) -> Result<(Self, Site)> {
-        let sink = parts::sink(&config)?;
-        let searcher = parts::searcher(&config)?;
+        let sink = adapters::sink(&config)?;
+        let searcher = adapters::searcher(&config)?;
         let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
         let fingerprint = config.fingerprint();
         let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
@@ -201,7 +201,7 @@ impl Instance {
     /// Serves the routes where there is a listener.
     fn serve(&self, listener: Option<TcpListener>, site: Site) -> Result<Option<JoinHandle<()>>> {
         let Some(listener) = listener else { return Ok(None) };
-        let index = parts::search_index(&self.config)?;
+        let index = adapters::search_index(&self.config)?;
         let projections = self.config.index.projections.clone();
         tokio::spawn(watch_index(index, projections, Arc::clone(&self.status), self.stop.clone()));
         Ok(Some(tokio::spawn(serve(listener, site, self.stop.clone()))))
@@ -210,7 +210,7 @@ impl Instance {
     /// The log, the election of its writer, and the dead letters; none when a stop was asked for meanwhile.
     async fn open_log(&self) -> Result<Option<OpenLog>> {
         let (config, status) = (&self.config, &self.status);
-        let source = while_log_away(&self.stop, status, self.options.patience, async || {
+        let source = retry_log_outage(&self.stop, status, self.options.patience, async || {
             let config = config.clone();
             blocking(move || source(&config)).await
         });
@@ -263,7 +263,7 @@ impl Instance {
     async fn run(&self, parts: Parts) -> Result<()> {
         let (status, options) = (&self.status, &self.options);
         let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
-        let until = if options.until_end { Until::Searchable } else { Until::Stopped };
+        let until = if options.until_end { RunEnd::Searchable } else { RunEnd::Stopped };
         let outcome = run_pipeline(parts, until, &self.stop).await;
         telling.abort();
         if options.until_end && outcome.is_ok() && !self.stop.is_requested() {

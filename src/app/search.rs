@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::parts;
+use super::adapters;
 use crate::cli::{OutputFormat, SearchArguments};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Searches, and prints the hits.
 pub(super) async fn run(config: Config, format: OutputFormat, options: SearchArguments) -> Result<()> {
-    let searcher = parts::searcher(&config)?;
+    let searcher = adapters::searcher(&config)?;
     let request = request(&searcher.collections(), &options)?;
     check_filled(searcher.index(), &config.index.projections, &request).await?;
     if !request.consistent_with.is_empty() {
@@ -59,9 +59,9 @@ fn request(collections: &[Collection], options: &SearchArguments) -> Result<Requ
 /// Refuses a search in an index that is not full, as the routes do. The index is searched when its aliases may not be
 /// read, because the privilege to search does not contain that one.
 async fn check_filled(index: &dyn SearchIndex, projections: &[String], request: &Request) -> Result<()> {
-    let searched = request.collection.searched();
+    let searched = request.collection.projections_to_search();
     let searched = projections.iter().filter(|name| searched.iter().any(|of| of.name() == *name));
-    let unfilled = match index.unfilled(&searched.cloned().collect::<Vec<_>>()).await {
+    let unfilled = match index.find_unfilled(&searched.cloned().collect::<Vec<_>>()).await {
         Ok(unfilled) => unfilled,
         Err(error) if error.kind() == ErrorKind::Failed => {
             tracing::debug!(error = error.chain(), "whether the index is full is not known");
@@ -86,20 +86,20 @@ async fn wait(config: &Config, request: &Request) -> Result<()> {
     let until = Instant::now() + Duration::from_millis(request.timeout_ms);
     loop {
         let reached = match InstanceClient::find(config).await {
-            Some(instance) => delivered(&instance.status().await?),
-            None => at_rest(config)?,
+            Some(instance) => low_watermark_of(&instance.status().await?),
+            None => positions_at_rest(config)?,
         };
         if reached.covers(&request.consistent_with) {
             return Ok(());
         }
         if Instant::now() >= until {
-            return Err(Error::failed(request.not_reached(&reached)));
+            return Err(Error::failure(request.not_reached(&reached)));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-fn delivered(status: &Value) -> Positions {
+fn low_watermark_of(status: &Value) -> Positions {
     let partitions = status.get("partitions").and_then(Value::as_array).into_iter().flatten();
     let partition = |at: &Value| {
         let number = i32::try_from(at.get("partition")?.as_i64()?).ok()?;
@@ -109,7 +109,7 @@ fn delivered(status: &Value) -> Positions {
 }
 
 /// How far the index is when nothing runs: as far as the state, unless documents wait.
-fn at_rest(config: &Config) -> Result<Positions> {
+fn positions_at_rest(config: &Config) -> Result<Positions> {
     if !config.state.exists() {
         return Ok(Positions::default());
     }

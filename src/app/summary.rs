@@ -22,7 +22,7 @@ pub(super) fn tell(status: &Status, fails: bool) -> Result<()> {
     }
     let advice = "`tributary dead-letters list` names them, `retry` tries them again";
     if fails {
-        return Err(Error::failed(format!("{dead_letters} went to the dead letters; {advice}")));
+        return Err(Error::failure(format!("{dead_letters} went to the dead letters; {advice}")));
     }
     tracing::warn!("{dead_letters} went to the dead letters; {advice}");
     Ok(())

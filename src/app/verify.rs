@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::channel;
 
+use super::adapters;
 use super::instance_identity::listen;
-use super::parts;
 use super::run::{FollowOptions, follow};
 use super::search::text::plain;
 use crate::cli::{self, OutputFormat};
@@ -22,7 +22,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
-use crate::verify::{Difference, Kind, Line, Summary, Verifier, VerifyRequest, chosen};
+use crate::verify::{Difference, Kind, Line, Summary, Verifier, VerifyRequest, choose_projections};
 
 /// How often it is looked whether the instance that repairs answers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -30,7 +30,7 @@ const LINES_MAX: usize = 64;
 
 /// Compares, prints the differences, and ends with an error when there are some.
 pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Verify) -> Result<()> {
-    chosen(&configured_projections(&config), &options.projections)?;
+    choose_projections(&projections_of(&config), &options.projections)?;
     let scope = VerifyRequest {
         projections: options.projections,
         repair: options.repair,
@@ -49,14 +49,14 @@ pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Veri
     printer.end(scope.repair)
 }
 
-fn configured_projections(config: &Config) -> Vec<Projection> {
+fn projections_of(config: &Config) -> Vec<Projection> {
     config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect()
 }
 
 /// Compares the index with the state as both lie there.
 async fn compare_alone(config: &Config, scope: VerifyRequest, printer: &mut Printer) -> Result<()> {
     if !config.state.is_dir() {
-        return Err(Error::failed(format!(
+        return Err(Error::failure(format!(
             "there is no state in {} to compare with; make it with `tributary run`",
             config.state.display()
         )));
@@ -66,29 +66,29 @@ async fn compare_alone(config: &Config, scope: VerifyRequest, printer: &mut Prin
         config.plan(),
         &config.fingerprint(),
     )?);
-    let sink = parts::sink(config)?;
+    let sink = adapters::sink(config)?;
     open(config, &state, &*sink).await?;
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-    let verifier = Verifier::new(state, sink, configured_projections(config), limits, Shutdown::default());
+    let verifier = Verifier::new(state, sink, projections_of(config), limits, Shutdown::default());
     let (out, mut lines) = channel(LINES_MAX);
     let compared = tokio::spawn(async move { verifier.run(&scope, &out).await });
     while let Some(line) = lines.recv().await {
         printer.take(line)?;
     }
-    compared.await.map_err(|error| Error::failed("the comparison broke off").because(error))
+    compared.await.map_err(|error| Error::failure("the comparison broke off").because(error))
 }
 
 /// Opens the indexes that are there, makes none, and warns of the limits of the comparison.
 async fn open(config: &Config, state: &State, sink: &dyn Generations) -> Result<()> {
     let mut indexes = Vec::new();
-    for (projection, index) in config.index.projections.iter().zip(sink.behind().await?) {
+    for (projection, index) in config.index.projections.iter().zip(sink.indexes_behind().await?) {
         let alias = format!("{}{projection}", config.index.prefix);
         let index = index.ok_or_else(|| {
-            Error::failed(format!(
+            Error::failure(format!(
                 "there is no index behind the alias {alias}; `tributary run` makes and fills it"
             ))
         })?;
-        if state.built_for(projection)? != index {
+        if state.index_built_for(projection)? != index {
             tracing::warn!(
                 alias,
                 index,
@@ -99,7 +99,7 @@ async fn open(config: &Config, state: &State, sink: &dyn Generations) -> Result<
     }
     let config = config.clone();
     let answer = tokio::task::spawn_blocking(move || super::look_at_log(&config));
-    match answer.await.map_err(|error| Error::failed("the source broke off").because(error))? {
+    match answer.await.map_err(|error| Error::failure("the source broke off").because(error))? {
         Ok((identity, end)) => {
             sink.adopt(&identity).await?;
             warn_of_lag(&state.progress()?.positions(), &end);
@@ -129,7 +129,7 @@ fn warn_of_lag(positions: &Positions, end: &Positions) {
 /// Starts an instance for as long as the repair takes: its delivery alone writes to the index.
 async fn repair_alone(config: Config, scope: &VerifyRequest, printer: &mut Printer) -> Result<()> {
     let stop = Shutdown::default();
-    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    stop.on_signals().map_err(|error| Error::failure("signals cannot be listened to").because(error))?;
     // A port of its own: the configured one may be another instance's.
     let listener = listen("127.0.0.1:0", false).await?;
     let status = Arc::new(Status::default());
@@ -146,7 +146,7 @@ async fn repair_alone(config: Config, scope: &VerifyRequest, printer: &mut Print
         repaired = repaired => repaired,
         ended = &mut followed => {
             ended?;
-            return Err(Error::failed("stopped before everything was compared; run it again"));
+            return Err(Error::failure("stopped before everything was compared; run it again"));
         }
     };
     stop.request();
@@ -196,8 +196,8 @@ impl Printer {
     fn end(self, repair: bool) -> Result<()> {
         let summary = match self.last {
             Some(Line::Summary(ref summary)) => summary,
-            Some(Line::Error(error)) => return Err(Error::failed(error)),
-            _ => return Err(Error::failed("the comparison ended without a result; look at the log")),
+            Some(Line::Error(error)) => return Err(Error::failure(error)),
+            _ => return Err(Error::failure("the comparison ended without a result; look at the log")),
         };
         let sentence = sum_up(summary, repair);
         match self.format {

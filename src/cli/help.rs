@@ -47,17 +47,17 @@ pub(super) fn describe(command: Command) -> Command {
         let hidden: Vec<Arg> = hidden.map(|arg| arg.clone().hide(true)).collect();
         command.mut_subcommand(name, |subcommand| subcommand.args(hidden))
     });
-    explained(command, "")
+    add_examples(command, "")
 }
 
-fn explained(command: Command, path: &str) -> Command {
+fn add_examples(command: Command, path: &str) -> Command {
     let examples =
         EXAMPLES.iter().find(|(known, _)| *known == path).map_or(&[][..], |(_, examples)| examples);
     let names: Vec<String> =
         command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
     let command = names.iter().fold(command, |command, name| {
         let below = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
-        command.mut_subcommand(name, |subcommand| explained(subcommand, &below))
+        command.mut_subcommand(name, |subcommand| add_examples(subcommand, &below))
     });
     let examples: Vec<String> = examples.iter().map(|example| format!("  {example}")).collect();
     command.after_help(format!("Examples:\n{}\n\n{EXIT_CODES}", examples.join("\n")))

@@ -19,7 +19,7 @@ use crate::telemetry::LogFormat;
 pub struct Cli {
     /// The options of every subcommand.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalOptions,
     /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
@@ -40,7 +40,7 @@ impl Cli {
 /// Flags that go before or after the subcommand.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub struct GlobalOptions {
     /// The configuration file [default: tributary.toml, when it is there]
     #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG")]
     pub config: Option<PathBuf>,
@@ -79,7 +79,7 @@ pub struct Global {
     listen: Option<String>,
 }
 
-impl Global {
+impl GlobalOptions {
     /// Where the HTTP server is to listen, when it was said.
     pub fn listen(&self) -> Option<&str> {
         self.listen.as_deref()

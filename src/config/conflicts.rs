@@ -161,7 +161,7 @@ fn check_folders(config: &Config) -> Vec<Error> {
 mod tests {
     use crate::config::{Config, Kinds};
 
-    fn loaded(text: &str) -> Result<Config, String> {
+    fn load(text: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tributary.toml");
         std::fs::write(&path, text).unwrap();
@@ -200,9 +200,9 @@ mod tests {
             ("contacts.key_encoding = \"protobuf\"\n".to_owned(), "schema_registry.url"),
             ("state = \"s\"\nindex.kind = \"embedded\"\nindex.path = \"s/index\"\n".to_owned(), "state"),
         ] {
-            let reason = loaded(&text).unwrap_err();
+            let reason = load(&text).unwrap_err();
             assert!(reason.contains(&format!("{key}: ")), "{text}: {reason}");
         }
-        assert!(loaded(&format!("{letters}dead_letters.topic = \"letters\"\n")).is_ok());
+        assert!(load(&format!("{letters}dead_letters.topic = \"letters\"\n")).is_ok());
     }
 }

@@ -104,7 +104,11 @@ pub(super) fn read(path: &Path) -> Result<Table> {
 }
 
 /// The keys of a file that are none of ours, and sections that are no tables. `entities` names the model's entity types.
-pub(super) fn unknown_keys(table: &Table, path: &Path, entities: &dyn Fn() -> Vec<String>) -> Vec<Error> {
+pub(super) fn find_unknown_keys(
+    table: &Table,
+    path: &Path,
+    entities: &dyn Fn() -> Vec<String>,
+) -> Vec<Error> {
     let mut wrong = Vec::new();
     check(table, "", &KeyPlace { file: &path.display().to_string(), entities }, &mut wrong);
     wrong
@@ -146,12 +150,12 @@ fn check(table: &Table, section: &str, place: &KeyPlace<'_>, wrong: &mut Vec<Err
                      [entities.{name}] there"
                 )));
             }
-            _ => wrong.push(unknown(&key, file)),
+            _ => wrong.push(key_error(&key, file)),
         }
     }
 }
 
-fn unknown(key: &str, place: &str) -> Error {
+fn key_error(key: &str, place: &str) -> Error {
     let nearest = keys()
         .iter()
         .map(|known| known.trim_end_matches(".*"))
@@ -186,7 +190,7 @@ pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (Stri
             // librdkafka's names are parted by dots, which no variable's name can hold.
             path.push(words.get(2..).unwrap_or_default().join("."));
         } else if words.len() > 2 || !is_key(&key) {
-            wrong.push(unknown(&words.join("."), &variable));
+            wrong.push(key_error(&words.join("."), &variable));
             continue;
         }
         set(table, &path, from_text(&key, &value));

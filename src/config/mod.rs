@@ -20,10 +20,12 @@ use serde_json::{Map, Value, json};
 pub use self::address::{is_of_this_machine, without_secrets};
 pub use self::kinds::{IndexKind, Kinds, SourceKind};
 pub use self::layers::keys;
-pub use self::postgres::{PostgresConfig, SslMode, Stable};
+pub use self::postgres::{PostgresConfig, SslMode, StabilityRule};
 pub use self::settings::Flags;
+pub use crate::model::entity_config::{
+    Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule,
+};
 use crate::model::mapping::Shape;
-pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
 use crate::model::toml_text::field_value;
 use crate::model::{self, Model};
 use crate::plan::{EntityType, PlanRef};
@@ -232,7 +234,7 @@ impl Config {
         let mut parts: Vec<String> = if self.model.is_built_in {
             self.model.entities.iter().map(|of| entity(&of.name, &of.source)).collect()
         } else {
-            vec![format!("model={}", declared(&self.model))]
+            vec![format!("model={}", describe_entities(&self.model))]
         };
         parts.extend(self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name())));
         parts.join(";")
@@ -240,7 +242,7 @@ impl Config {
 }
 
 /// The entity types of a model as JSON: how their records are read, and the declaration of each field.
-fn declared(model: &Model) -> Value {
+fn describe_entities(model: &Model) -> Value {
     let field = |field: &model::Field| (field.name.clone(), json!(field_value(field)));
     let entity = |(number, entity): (usize, &model::Entity)| {
         let reading = format!("{number} {:?} {:?}", entity.source, entity.transform);
@@ -266,7 +268,7 @@ impl TypeRule {
 /// Stands for a secret where something is shown.
 const HIDDEN: &str = "(hidden)";
 
-fn hidden(secret: &Option<String>) -> &'static str {
+fn mask(secret: &Option<String>) -> &'static str {
     if secret.is_some() { HIDDEN } else { "none" }
 }
 
@@ -322,8 +324,8 @@ impl fmt::Debug for IndexConfig {
             .field("kind", &self.kind.name)
             .field("urls", &self.urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>())
             .field("username", &self.username)
-            .field("password", &hidden(&self.password))
-            .field("api_key", &hidden(&self.api_key))
+            .field("password", &mask(&self.password))
+            .field("api_key", &mask(&self.api_key))
             .field("ca_certificate", &self.ca_certificate)
             .field("path", &self.path)
             .field("prefix", &self.prefix)
@@ -340,7 +342,7 @@ impl fmt::Debug for RegistryConfig {
         f.debug_struct("RegistryConfig")
             .field("url", &without_secrets(&self.url))
             .field("username", &self.username)
-            .field("password", &hidden(&self.password))
+            .field("password", &mask(&self.password))
             .field("ca_certificate", &self.ca_certificate)
             .finish()
     }
@@ -350,7 +352,7 @@ impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpConfig")
             .field("listen", &self.listen)
-            .field("token", &hidden(&self.token))
+            .field("token", &mask(&self.token))
             .field("hosts", &self.hosts)
             .field("cors_origins", &self.cors_origins)
             .finish()

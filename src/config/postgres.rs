@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tokio_postgres::config::Host;
 
-use super::{address, hidden};
+use super::{address, mask};
 
 /// `[postgres]`.
 #[derive(Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub struct PostgresConfig {
     /// The schema of message-db.
     pub schema: String,
     /// When a message counts as stable.
-    pub stable: Stable,
+    pub stable: StabilityRule,
 }
 
 /// `postgres.sslmode`, as libpq has it.
@@ -57,7 +57,7 @@ impl SslMode {
 
 /// `postgres.stable`: what is waited for before a message is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stable {
+pub enum StabilityRule {
     /// Nothing: `write_message` holds a lock on the category until its transaction ends.
     Lock,
     /// The end of every transaction that was writing messages when the message was seen.
@@ -67,12 +67,12 @@ pub enum Stable {
 impl PostgresConfig {
     /// True when the user has a password, in the address or beside it.
     pub fn has_password(&self) -> bool {
-        self.password.is_some() || self.parsed().is_some_and(|parsed| parsed.get_password().is_some())
+        self.password.is_some() || self.parse().is_some_and(|parsed| parsed.get_password().is_some())
     }
 
     /// The names or addresses of the hosts that are asked over the network.
     pub fn hosts(&self) -> Vec<String> {
-        let Some(parsed) = self.parsed() else { return Vec::new() };
+        let Some(parsed) = self.parse() else { return Vec::new() };
         let addresses: Vec<String> = parsed.get_hostaddrs().iter().map(ToString::to_string).collect();
         if !addresses.is_empty() {
             return addresses;
@@ -93,7 +93,7 @@ impl PostgresConfig {
             && !self.hosts().iter().all(|host| address::is_of_this_machine(host))
     }
 
-    fn parsed(&self) -> Option<tokio_postgres::Config> {
+    fn parse(&self) -> Option<tokio_postgres::Config> {
         self.url.parse().ok()
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresConfig")
             .field("url", &address::of_database(&self.url))
-            .field("password", &hidden(&self.password))
+            .field("password", &mask(&self.password))
             .field("sslmode", &self.sslmode)
             .field("ca_certificate", &self.ca_certificate)
             .field("schema", &self.schema)
@@ -135,7 +135,7 @@ mod tests {
                 sslmode,
                 ca_certificate: None,
                 schema: "message_store".to_owned(),
-                stable: Stable::Lock,
+                stable: StabilityRule::Lock,
             };
             assert_eq!(postgres.may_be_in_clear(), is_told, "{url} {sslmode:?}");
         }

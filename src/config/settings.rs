@@ -84,7 +84,7 @@ impl Config {
         let written = table.clone();
         let of_variables = layers::overlay(&mut table, environment);
         let entities = || model::entity_types(&table);
-        let unknown = path.map(|path| layers::unknown_keys(&written, path, &entities));
+        let unknown = path.map(|path| layers::find_unknown_keys(&written, path, &entities));
         let wrong = unknown.into_iter().flatten().chain(of_variables).collect();
         flags.iter().for_each(|(key, text)| layers::overlay_flag(&mut table, key, text));
         resolve_all(table, kinds, wrong)
@@ -134,12 +134,12 @@ fn resolve_all(
 
 fn resolve(keys: &ConfigKeys<'_>, kinds: &Kinds) -> Result<Config> {
     let state = keys.path("state", "data/state")?;
-    let declared = model::declared(keys)?;
+    let declared = model::read_declared(keys)?;
     let entities = records::entities(keys, &declared)?;
     let layout = keys.choice("index.layout", &Layout::NAMES)?;
     let mut index = index(keys, &declared, kinds)?;
     let model = model::in_force(declared, entities, index.max_embedded_contacts, layout)?;
-    index.derived = derived(&model);
+    index.derived = derive_mappings(&model);
     index.plan = PlanRef::of(&model);
     index.plan.check().map_err(Error::usage)?;
     let sources: Vec<_> = kinds.sources.iter().map(|kind| (kind.name, *kind)).collect();
@@ -214,7 +214,7 @@ fn index(keys: &ConfigKeys<'_>, model: &Model, kinds: &Kinds) -> Result<IndexCon
     let kinds: Vec<_> = kinds.indexes.iter().map(|kind| (kind.name, *kind)).collect();
     Ok(IndexConfig {
         kind: keys.choice("index.kind", &kinds)?,
-        urls: keys.filled_list("index.url", &["http://localhost:9200"])?,
+        urls: keys.list_of_distinct("index.url", &["http://localhost:9200"])?,
         username: keys.maybe("index.username")?,
         password: keys.secret("index.password")?,
         api_key: keys.secret_of_header("index.api_key")?,
@@ -231,7 +231,7 @@ fn index(keys: &ConfigKeys<'_>, model: &Model, kinds: &Kinds) -> Result<IndexCon
     })
 }
 
-fn derived(model: &Model) -> BTreeMap<String, DerivedMapping> {
+fn derive_mappings(model: &Model) -> BTreeMap<String, DerivedMapping> {
     let of = |projection: &Projection| {
         let (mapping, shape) = (mapping::text(model, projection), mapping::shape(model, projection));
         (projection.name.clone(), DerivedMapping { mapping, shape })
@@ -397,7 +397,7 @@ impl<'a> ConfigKeys<'a> {
     }
 
     /// A list that holds something, nothing empty, and nothing twice.
-    fn filled_list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
+    fn list_of_distinct(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
         let items = self.list(key, default)?;
         if items.is_empty() || items.iter().any(String::is_empty) {
             return Err(Error::usage(format!("{key}: at least one value was expected, none of them empty")));

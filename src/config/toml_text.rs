@@ -14,7 +14,7 @@ pub fn text(table: &Table) -> String {
 fn put(text: &mut String, table: &Table, section: &str) {
     for (name, value) in table.iter().filter(|(_, value)| !value.is_table()) {
         // Writing into a text does not fail.
-        let _ = writeln!(text, "{} = {}", key(name), shown(value));
+        let _ = writeln!(text, "{} = {}", key(name), value_text(value));
     }
     for (name, value) in table {
         let Some(inner) = value.as_table().filter(|inner| !inner.is_empty()) else { continue };
@@ -26,10 +26,10 @@ fn put(text: &mut String, table: &Table, section: &str) {
     }
 }
 
-fn shown(value: &Value) -> String {
+fn value_text(value: &Value) -> String {
     match value {
-        Value::String(text) => quoted(text),
-        Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => quote(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(value_text).collect::<Vec<_>>().join(", ")),
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Boolean(value) => value.to_string(),
@@ -40,11 +40,11 @@ fn shown(value: &Value) -> String {
 
 fn key(name: &str) -> String {
     let is_bare = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quoted(name) }
+    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quote(name) }
 }
 
 /// A text as JSON has it, which escapes all signs that TOML wants escaped but one.
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }
 

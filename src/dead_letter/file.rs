@@ -22,19 +22,19 @@ impl FileDeadLetters {
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
             let what = format!("dead_letters.path: {} is a folder; name a file", path.display());
-            return Err(Error::failed(what));
+            return Err(Error::failure(what));
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             private_files::create_folder(folder).map_err(|error| {
-                Error::failed(format!("cannot make the dead letters' folder {}", folder.display()))
+                Error::failure(format!("cannot make the dead letters' folder {}", folder.display()))
                     .because(error)
             })?;
         }
         Ok(Self { path: path.to_owned() })
     }
 
-    fn failed(&self, what: &str, error: std::io::Error) -> Error {
-        Error::failed(format!("cannot {what} the dead letters {}; check the disk", self.path.display()))
+    fn file_error(&self, what: &str, error: std::io::Error) -> Error {
+        Error::failure(format!("cannot {what} the dead letters {}; check the disk", self.path.display()))
             .because(error)
     }
 
@@ -73,19 +73,19 @@ impl FileDeadLetters {
 impl DeadLetters for FileDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let file = private_files::options().append(true).open(&self.path);
-        let mut file = file.map_err(|error| self.failed("open", error))?;
-        self.write(&mut file, letters).map_err(|error| self.failed("write", error))
+        let mut file = file.map_err(|error| self.file_error("open", error))?;
+        self.write(&mut file, letters).map_err(|error| self.file_error("write", error))
     }
 
     fn list(&mut self) -> Result<Vec<DeadLetter>> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(self.failed("read", error)),
+            Err(error) => return Err(self.file_error("read", error)),
         };
         let mut letters = Vec::new();
         for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
-            let line = line.map_err(|error| self.failed("read", error))?;
+            let line = line.map_err(|error| self.file_error("read", error))?;
             if line.is_empty() {
                 continue;
             }
@@ -116,7 +116,7 @@ impl DeadLetters for FileDeadLetters {
             file.sync_data()?;
             std::fs::rename(&beside, &self.path)
         };
-        replace().map_err(|error| self.failed("replace", error))
+        replace().map_err(|error| self.file_error("replace", error))
     }
 }
 

@@ -81,14 +81,14 @@ impl KafkaDeadLetters {
         Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false, stop })
     }
 
-    fn stopped(&self) -> Error {
+    fn stop_error(&self) -> Error {
         Error::new(
             ErrorKind::Unavailable,
             format!("stopped before the dead letters were in {}; they are made again", self.topic),
         )
     }
 
-    fn failed(&self, what: &str, error: KafkaError) -> Error {
+    fn topic_error(&self, what: &str, error: KafkaError) -> Error {
         let advice = match &error {
             KafkaError::AdminOp(RDKafkaErrorCode::TopicAuthorizationFailed) => {
                 "it is not there, or the user may not see it. Make it and give the user the operations Read and Write on \
@@ -99,14 +99,14 @@ impl KafkaDeadLetters {
             }
             _ => "check the broker",
         };
-        Error::failed(format!("cannot {what} the dead letters' topic {}; {advice}", self.topic))
+        Error::failure(format!("cannot {what} the dead letters' topic {}; {advice}", self.topic))
             .because(error)
     }
 
     /// A part of the dead letters must not pass for all of them.
-    fn silent(&self, partition: i32, next: i64, high: i64) -> Error {
+    fn silence_error(&self, partition: i32, next: i64, high: i64) -> Error {
         let topic = &self.topic;
-        Error::failed(format!(
+        Error::failure(format!(
             "the dead letters' topic {topic} was read to offset {next} of {high} of partition {partition}, and \
              nothing came for {} s. Check the broker and try again",
             WAIT.as_secs()
@@ -275,7 +275,7 @@ impl DeadLetters for KafkaDeadLetters {
             let records: Vec<_> = letters.iter().filter_map(encode).collect();
             let error = match self.produce(&records) {
                 Ok(()) => return Ok(()),
-                Err(KafkaError::Canceled) => return Err(self.stopped()),
+                Err(KafkaError::Canceled) => return Err(self.stop_error()),
                 Err(error) => error,
             };
             if is_too_large(&error)
@@ -290,13 +290,13 @@ impl DeadLetters for KafkaDeadLetters {
                 continue;
             }
             if is_permanent(&error) {
-                return Err(self.failed("write to", error));
+                return Err(self.topic_error("write to", error));
             }
             tracing::warn!(%error, topic = self.topic, letters = records.len(), "dead letters are tried again");
             // It may have been deleted.
             self.topic_checked = false;
             if !self.pause(back_off.pause()) {
-                return Err(self.stopped());
+                return Err(self.stop_error());
             }
             back_off.double();
         }
@@ -310,11 +310,12 @@ impl DeadLetters for KafkaDeadLetters {
             // The markers of transactions have offsets and are no messages.
             .set("enable.partition.eof", "true");
         let consumer: BaseConsumer = client.create().map_err(|error| no_client("consumer", &error))?;
-        let metadata =
-            consumer.fetch_metadata(Some(&self.topic), WAIT).map_err(|error| self.failed("read", error))?;
+        let metadata = consumer
+            .fetch_metadata(Some(&self.topic), WAIT)
+            .map_err(|error| self.topic_error("read", error))?;
         if metadata.topics().iter().any(|topic| is_denied(topic.error())) {
             let denied = KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed);
-            return Err(self.failed("read", denied));
+            return Err(self.topic_error("read", denied));
         }
         let partitions: Vec<i32> = metadata
             .topics()
@@ -326,11 +327,11 @@ impl DeadLetters for KafkaDeadLetters {
         let mut resolved = HashSet::new();
         for partition in partitions {
             let (low, high) =
-                self.watermarks(&consumer, partition).map_err(|error| self.failed("read", error))?;
+                self.watermarks(&consumer, partition).map_err(|error| self.topic_error("read", error))?;
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(low))
                 .and_then(|()| consumer.assign(&list))
-                .map_err(|error| self.failed("read", error))?;
+                .map_err(|error| self.topic_error("read", error))?;
             let mut next = low;
             let mut heard = Instant::now();
             while next < high && heard.elapsed() < WAIT {
@@ -340,7 +341,7 @@ impl DeadLetters for KafkaDeadLetters {
                         next = high;
                         continue;
                     }
-                    Some(message) => message.map_err(|error| self.failed("read", error))?,
+                    Some(message) => message.map_err(|error| self.topic_error("read", error))?,
                 };
                 heard = Instant::now();
                 next = message.offset() + 1;
@@ -361,7 +362,7 @@ impl DeadLetters for KafkaDeadLetters {
                 }
             }
             if next < high {
-                return Err(self.silent(partition, next, high));
+                return Err(self.silence_error(partition, next, high));
             }
         }
         letters.retain(|letter| !resolved.contains(&letter.name()));
@@ -373,6 +374,6 @@ impl DeadLetters for KafkaDeadLetters {
         if tombstones.is_empty() {
             return Ok(());
         }
-        self.produce(&tombstones).map_err(|error| self.failed("write to", error))
+        self.produce(&tombstones).map_err(|error| self.topic_error("write to", error))
     }
 }

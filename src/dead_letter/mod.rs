@@ -17,7 +17,7 @@ pub use self::spill::SpillPlace;
 pub use self::spilled_dead_letters::SpilledDeadLetters;
 pub use self::tally::{CountedDeadLetters, TELL_EVERY, Tally, TallyKind};
 
-use self::spilled_dead_letters::BesideDeadLetters;
+use self::spilled_dead_letters::DeadLetterReader;
 
 use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
@@ -209,7 +209,7 @@ impl DeadLetter {
     /// # Errors
     /// When the letter is damaged, or its topic is none of ours.
     pub fn to_record(&self, kinds: &[(String, EntityType)]) -> Result<Record> {
-        let broken = |what: &str| Error::failed(format!("dead letter {}: {what}", self.name()));
+        let broken = |what: &str| Error::failure(format!("dead letter {}: {what}", self.name()));
         let (Some(topic), Some(partition), Some(offset)) = (&self.topic, self.partition, self.offset) else {
             return Err(broken("topic, partition or offset is missing"));
         };
@@ -246,10 +246,10 @@ pub trait DeadLetters: Send {
 
 /// Letters of tests that ask for none.
 #[cfg(test)]
-pub(crate) struct Nowhere;
+pub(crate) struct NoDeadLetters;
 
 #[cfg(test)]
-impl DeadLetters for Nowhere {
+impl DeadLetters for NoDeadLetters {
     fn append(&mut self, _: &[DeadLetter]) -> Result<()> {
         Ok(())
     }
@@ -303,7 +303,7 @@ pub fn open_beside(
     let topic = open(config, kafka, Shutdown::default())?;
     Ok(match config.kind {
         DeadLetterKind::File => topic,
-        DeadLetterKind::Kafka => Box::new(BesideDeadLetters { place, topic }),
+        DeadLetterKind::Kafka => Box::new(DeadLetterReader { place, topic }),
     })
 }
 

@@ -48,7 +48,7 @@ struct SpillState {
 
 /// Some letters that are to be sent.
 #[derive(Debug, Default)]
-pub(super) struct Sending {
+pub(super) struct LetterBatch {
     pub(super) letters: Vec<DeadLetter>,
     /// How many bytes they take in the file.
     bytes: u64,
@@ -62,9 +62,9 @@ impl Spill {
     /// When the file cannot be read.
     pub(super) fn open(place: SpillPlace) -> Result<Self> {
         let spill = Self { place, inner: Mutex::default() };
-        let whole = spill.whole().map_err(|error| spill.failed("read", error))?;
+        let whole = spill.whole().map_err(|error| spill.spill_error("read", error))?;
         spill.lock().bytes = whole;
-        spill.count().map_err(|error| spill.failed("read", error))?;
+        spill.count().map_err(|error| spill.spill_error("read", error))?;
         Ok(spill)
     }
 
@@ -91,9 +91,9 @@ impl Spill {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, what: &str, error: std::io::Error) -> Error {
+    fn spill_error(&self, what: &str, error: std::io::Error) -> Error {
         let path = self.place.path.display();
-        Error::failed(format!("cannot {what} the dead letters that wait in {path}; check the disk"))
+        Error::failure(format!("cannot {what} the dead letters that wait in {path}; check the disk"))
             .because(error)
     }
 
@@ -151,7 +151,7 @@ impl Spill {
             file.write_all(&lines)?;
             file.sync_data()
         };
-        write(inner.bytes).map_err(|error| self.failed("write", error))?;
+        write(inner.bytes).map_err(|error| self.spill_error("write", error))?;
         inner.bytes += lines.len() as u64;
         self.place.waiting.fetch_add(letters.len() as u64, Ordering::Relaxed);
         Ok(Some(inner.bytes))
@@ -175,7 +175,8 @@ impl Spill {
     }
 
     fn write_line(&self, lines: &mut Vec<u8>, letter: &DeadLetter) -> Result<()> {
-        serde_json::to_writer(&mut *lines, letter).map_err(|error| self.failed("write", error.into()))?;
+        serde_json::to_writer(&mut *lines, letter)
+            .map_err(|error| self.spill_error("write", error.into()))?;
         lines.push(b'\n');
         Ok(())
     }
@@ -184,7 +185,7 @@ impl Spill {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn next(&self) -> Result<Sending> {
+    pub(super) fn next(&self) -> Result<LetterBatch> {
         self.read_waiting(BATCH_BYTES)
     }
 
@@ -197,16 +198,16 @@ impl Spill {
     }
 
     /// The first letters that wait, up to a size.
-    fn read_waiting(&self, bytes_max: usize) -> Result<Sending> {
+    fn read_waiting(&self, bytes_max: usize) -> Result<LetterBatch> {
         let (from, to) = {
             let inner = self.lock();
             (inner.sent, inner.bytes)
         };
-        self.read(from, to, bytes_max).map_err(|error| self.failed("read", error))
+        self.read(from, to, bytes_max).map_err(|error| self.spill_error("read", error))
     }
 
-    fn read(&self, from: u64, to: u64, bytes_max: usize) -> std::io::Result<Sending> {
-        let mut sending = Sending::default();
+    fn read(&self, from: u64, to: u64, bytes_max: usize) -> std::io::Result<LetterBatch> {
+        let mut sending = LetterBatch::default();
         if from == to {
             return Ok(sending);
         }
@@ -231,12 +232,12 @@ impl Spill {
     ///
     /// # Errors
     /// When the file cannot be emptied.
-    pub(super) fn arrived(&self, sending: &Sending) -> Result<()> {
+    pub(super) fn note_arrival(&self, sending: &LetterBatch) -> Result<()> {
         let mut inner = self.lock();
         inner.sent += sending.bytes;
         if inner.sent >= inner.bytes {
             let file = OpenOptions::new().write(true).open(&self.place.path);
-            file.and_then(|file| file.set_len(0)).map_err(|error| self.failed("empty", error))?;
+            file.and_then(|file| file.set_len(0)).map_err(|error| self.spill_error("empty", error))?;
             (inner.sent, inner.bytes) = (0, 0);
             self.place.waiting.store(0, Ordering::Relaxed);
             return Ok(());
@@ -267,7 +268,7 @@ pub(super) fn peek(place: &SpillPlace) -> Result<Vec<DeadLetter>> {
     let length = match std::fs::metadata(&place.path) {
         Ok(metadata) => metadata.len(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(spill.failed("read", error)),
+        Err(error) => return Err(spill.spill_error("read", error)),
     };
     spill.lock().bytes = length;
     spill.list()
@@ -315,7 +316,7 @@ mod tests {
         assert_eq!(ids(&waiting)[..4], ["contacts/a", "contacts/b", "contacts/c", "contacts/more"]);
         assert_eq!(peek(&place).unwrap().len(), waiting.len());
         let sending = spill.next().unwrap();
-        spill.arrived(&sending).unwrap();
+        spill.note_arrival(&sending).unwrap();
         assert!(spill.is_empty() && spill.has_arrived(first));
         assert_eq!(place.waiting.load(Ordering::Relaxed), 0);
         spill.append(&[letter("z")]).unwrap().unwrap();
@@ -337,7 +338,7 @@ mod tests {
         assert!(spill.append(&[letter("b")]).unwrap().is_none());
         assert_eq!(std::fs::metadata(&path).unwrap().len(), line);
         let spill = open(line - 1);
-        spill.arrived(&spill.next().unwrap()).unwrap();
+        spill.note_arrival(&spill.next().unwrap()).unwrap();
         assert!(spill.append(&[letter("a")]).unwrap().is_none());
         assert_eq!(spill.fitting(&[letter("a")]).unwrap(), 0);
     }

@@ -38,12 +38,12 @@ impl SpilledDeadLetters {
         let thread = std::thread::Builder::new().name("dead letters".to_owned());
         thread
             .spawn(move || sending.run())
-            .map_err(|error| Error::failed("the dead letters' thread cannot be started").because(error))?;
+            .map_err(|error| Error::failure("the dead letters' thread cannot be started").because(error))?;
         Ok(Self { spill, topic, stop, closing })
     }
 
     fn check(&self) -> Result<()> {
-        self.spill.failure().map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        self.spill.failure().map_or(Ok(()), |reason| Err(Error::failure(reason)))
     }
 
     /// Writes letters down that have room together.
@@ -141,7 +141,7 @@ impl DeadLetters for SpilledDeadLetters {
             return self.topic.resolve(names);
         }
         // A letter that arrives after it was taken out would be there again.
-        Err(Error::failed(format!(
+        Err(Error::failure(format!(
             "dead letters wait in {} for their topic; try again when it has them",
             self.spill.path()
         )))
@@ -149,12 +149,12 @@ impl DeadLetters for SpilledDeadLetters {
 }
 
 /// The dead letters of a topic and of the file of an instance, for a reader.
-pub(super) struct BesideDeadLetters {
+pub(super) struct DeadLetterReader {
     pub(super) place: SpillPlace,
     pub(super) topic: Box<dyn DeadLetters>,
 }
 
-impl DeadLetters for BesideDeadLetters {
+impl DeadLetters for DeadLetterReader {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         self.topic.append(letters)
     }
@@ -212,7 +212,7 @@ impl Sender {
         }
         let sending = self.spill.next()?;
         self.topic.append(&sending.letters)?;
-        self.spill.arrived(&sending)?;
+        self.spill.note_arrival(&sending)?;
         Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Bytes, DeadLetter, DeadLetters};
-use crate::error::{Result, shortened};
+use crate::error::{Result, shorten};
 
 /// How often a count is logged.
 pub const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ impl Tally {
     /// Takes note of dead letters that were kept, and logs each kind that was not seen before.
     fn note(&self, letters: &[DeadLetter]) {
         let first: Vec<(TallyKind, &DeadLetter)> = {
-            let mut known = self.known();
+            let mut known = self.lock();
             letters.iter().filter_map(|letter| Some((known.count(letter)?, letter))).collect()
         };
         for (kind, letter) in first {
@@ -67,21 +67,21 @@ impl Tally {
 
     /// How many were counted.
     pub fn all(&self) -> u64 {
-        self.known().counts.values().map(|count| count.all).sum()
+        self.lock().counts.values().map(|count| count.all).sum()
     }
 
     /// Each kind with how many there are.
     pub fn by_kind(&self) -> Vec<(TallyKind, u64)> {
-        self.known().counts.iter().map(|(kind, count)| (kind.clone(), count.all)).collect()
+        self.lock().counts.iter().map(|(kind, count)| (kind.clone(), count.all)).collect()
     }
 
     fn take_untold(&self) -> Vec<(TallyKind, u64, u64)> {
-        let mut known = self.known();
+        let mut known = self.lock();
         let untold = known.counts.iter_mut().filter(|(_, count)| count.untold > 0);
         untold.map(|(kind, count)| (kind.clone(), std::mem::take(&mut count.untold), count.all)).collect()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, TallyCounts> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, TallyCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,7 +157,7 @@ fn general(reason: &str, key: &str) -> String {
             break;
         }
     }
-    shortened(text, KIND_BYTES_MAX)
+    shorten(text, KIND_BYTES_MAX)
 }
 
 /// Dead letters that are counted when they are kept.
@@ -227,7 +227,7 @@ mod tests {
     fn a_kind_is_logged_once_and_then_counted() {
         let tally = Tally::default();
         let reasons: Vec<DeadLetter> = (0..5).map(|n| letter("t", "k", &format!("line: {n}"))).collect();
-        let first: Vec<_> = reasons.iter().filter_map(|letter| tally.known().count(letter)).collect();
+        let first: Vec<_> = reasons.iter().filter_map(|letter| tally.lock().count(letter)).collect();
         assert_eq!(first.len(), 1);
         let untold = tally.take_untold();
         assert_eq!(untold.iter().map(|(_, count, all)| (*count, *all)).collect::<Vec<_>>(), [(4, 5)]);

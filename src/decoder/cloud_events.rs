@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, Members};
 use super::verb::Types;
-use super::{DataPlace, Envelope, Poison, header, sequence, shown};
+use super::{DataPlace, Envelope, Poison, excerpt, header, sequence};
 use crate::base64;
 use crate::event::Record;
 
@@ -19,13 +19,13 @@ pub(super) fn read<'a>(
     types: &Types,
 ) -> Result<Option<Envelope<'a>>, Poison> {
     if is_structured(record)? {
-        return structured(value.unwrap_or(b"null"), types);
+        return parse_structured(value.unwrap_or(b"null"), types);
     }
     let spec_version = header(record, "ce_specversion")?;
     match header(record, "ce_type")? {
         Some(full_type) => binary(record, (spec_version, full_type), value, types),
         None if spec_version.is_some() => Err("ce_type: missing, an event type was expected".to_owned()),
-        None => structured(value.unwrap_or(b"null"), types),
+        None => parse_structured(value.unwrap_or(b"null"), types),
     }
 }
 
@@ -43,7 +43,7 @@ fn is_structured(record: &Record) -> Result<bool, Poison> {
     match media_type.strip_prefix(MEDIA_TYPE) {
         Some(rest) if rest.starts_with(BATCH) => Err(format!("content-type: {BATCH_FOUND}")),
         Some("" | "+json") => Ok(true),
-        Some(_) => Err(format!("content-type: {} found, {MEDIA_TYPE}+json was expected", shown(found))),
+        Some(_) => Err(format!("content-type: {} found, {MEDIA_TYPE}+json was expected", excerpt(found))),
         None => Ok(false),
     }
 }
@@ -72,7 +72,7 @@ struct Attributes<'a> {
     data_base64: Option<&'a RawValue>,
 }
 
-fn structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>, Poison> {
+fn parse_structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>, Poison> {
     if value.trim_ascii_start().starts_with(b"[") {
         return Err(format!("value: {BATCH_FOUND}"));
     }
@@ -101,7 +101,7 @@ fn structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>
         (None, None) => None,
         (None, Some(text)) => Some(Cow::Owned(
             base64::decode(&text)
-                .ok_or_else(|| format!("data_base64: {} found, base64 was expected", shown(&text)))?,
+                .ok_or_else(|| format!("data_base64: {} found, base64 was expected", excerpt(&text)))?,
         )),
     };
     Ok(Some(Envelope { subject, version, action, data, place: DataPlace::MEMBER }))
@@ -110,14 +110,14 @@ fn structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>
 fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Poison> {
     let Some(value) = value else { return Ok(None) };
     let text = json::text(value.get());
-    text.map(Some).ok_or_else(|| format!("{name}: {} found, a string was expected", shown(value.get())))
+    text.map(Some).ok_or_else(|| format!("{name}: {} found, a string was expected", excerpt(value.get())))
 }
 
 /// Every version 1 is read alike; the rules of another major version are not known.
 fn check_spec_version(name: &str, version: Option<&str>) -> Result<(), Poison> {
     match version {
         Some(version) if !version.starts_with("1.") => {
-            Err(format!("{name}: {} found, 1.0 was expected", shown(version)))
+            Err(format!("{name}: {} found, 1.0 was expected", excerpt(version)))
         }
         _ => Ok(()),
     }

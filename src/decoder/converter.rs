@@ -25,7 +25,7 @@ pub(super) struct Wrapper<'a> {
 }
 
 /// Takes a value out of the wrapping that a converter put around it. Any other value comes back as it is, unread.
-pub(super) fn unwrapped(value: &[u8]) -> Body<'_> {
+pub(super) fn unwrap_value(value: &[u8]) -> Body<'_> {
     let value = without_mark(value);
     match value.trim_ascii_start().first() {
         Some(b'{') if may_be_wrapper(value) => wrapper(value),
@@ -58,7 +58,7 @@ fn may_be_wrapper(value: &[u8]) -> bool {
 }
 
 fn wrapper(value: &[u8]) -> Body<'_> {
-    match json::members("value", value).ok().and_then(|members| wrapped(&members)) {
+    match json::members("value", value).ok().and_then(|members| as_wrapper(&members)) {
         Some(wrapped) => {
             Body { schema: Some(wrapped.schema), bytes: scalar(wrapped.payload.get().as_bytes()) }
         }
@@ -75,7 +75,7 @@ fn is_number(value: &RawValue) -> bool {
 }
 
 /// The schema and the payload, when these are the members of a wrapper and no others.
-pub(super) fn wrapped<'a>(members: &Members<'a>) -> Option<Wrapper<'a>> {
+pub(super) fn as_wrapper<'a>(members: &Members<'a>) -> Option<Wrapper<'a>> {
     let [(one, first), (other, second)] = members.0.as_slice() else { return None };
     let (schema, payload) = match (&**one, &**other) {
         ("schema", "payload") if is_schema(first) => (*first, *second),

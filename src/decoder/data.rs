@@ -8,7 +8,7 @@ use super::connect::Type;
 use super::json::{self, Member, Members};
 use super::names::Names;
 use super::unknown_fields::UnknownFields;
-use super::{DataPlace, Poison, fields, keys, placeholder, shown, transform};
+use super::{DataPlace, Poison, excerpt, fields, keys, placeholder, transform};
 use crate::event::EventField;
 use crate::plan::EntityType;
 
@@ -71,8 +71,8 @@ impl DataReader<'_> {
                 read.is_partial = true;
                 continue;
             }
-            let mut canonical = self.said(written, canonical)?;
-            if let Some(said) = self.other.said(name, &canonical) {
+            let mut canonical = self.meaning_of(written, canonical)?;
+            if let Some(said) = self.other.meaning_of(name, &canonical) {
                 canonical = said.into_bytes().into();
             }
             if self.is_protobuf && *canonical == *b"\"\"" && fields::is_reference(self.kind, name) {
@@ -90,7 +90,7 @@ impl DataReader<'_> {
         }
         if let Some(program) = program {
             let id = self.member(&members, "id").map(|(_, value)| value.get());
-            for EventField { name, json } in transform::transformed(program, id, &values)? {
+            for EventField { name, json } in transform::transform(program, id, &values)? {
                 self.take(&name, json, &mut read)?;
             }
         }
@@ -100,7 +100,7 @@ impl DataReader<'_> {
     /// Takes a field into the data that is read so far.
     fn take(&self, name: &str, canonical: Box<[u8]>, read: &mut Data<'_>) -> Result<(), Poison> {
         let json = match self.kind.field_named(name) {
-            Some(field) => fields::checked((self.kind, field.kind), name, canonical, self.is_row)?,
+            Some(field) => fields::check_value((self.kind, field.kind), name, canonical, self.is_row)?,
             None => {
                 self.unknown.count(self.kind, name);
                 canonical
@@ -132,7 +132,7 @@ impl DataReader<'_> {
             return part("id");
         }
         let parts = self.names.iter().map(|name| part(name)).collect::<Result<Option<Vec<_>>, _>>()?;
-        parts.map(|parts| keys::joined(self.place.data, parts)).transpose()
+        parts.map(|parts| keys::join_parts(self.place.data, parts)).transpose()
     }
 
     /// The last member of this name, else the last that is read by it.
@@ -142,9 +142,9 @@ impl DataReader<'_> {
     }
 
     /// The canonical form of a value's meaning by its schema, and the value itself where it has none.
-    fn said(&self, name: &str, canonical: Box<[u8]>) -> Result<Box<[u8]>, Poison> {
+    fn meaning_of(&self, name: &str, canonical: Box<[u8]>) -> Result<Box<[u8]>, Poison> {
         let Some(of) = self.types.and_then(|types| types.member(name)) else { return Ok(canonical) };
-        let said = std::str::from_utf8(&canonical).ok().and_then(|value| of.said(value));
+        let said = std::str::from_utf8(&canonical).ok().and_then(|value| of.meaning_of(value));
         match said.map(RawValue::from_string) {
             Some(Ok(said)) => json::canonical(name, &said),
             _ => Ok(canonical),
@@ -159,7 +159,7 @@ impl DataReader<'_> {
         let of = self.types.and_then(|types| types.member(name));
         let id = fields::id_said(json, of).map(Some);
         id.ok_or_else(|| {
-            format!("{}: {} found, a string or an integer was expected", self.place.id, shown(json))
+            format!("{}: {} found, a string or an integer was expected", self.place.id, excerpt(json))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::json::{self, Members};
-use super::{DataPlace, Envelope, Poison, VERSION_MAX, shown};
+use super::{DataPlace, Envelope, Poison, VERSION_MAX, excerpt};
 use crate::config::VersionRule;
 use crate::event::Action;
 
@@ -38,7 +38,7 @@ pub(super) fn read(value: &[u8], rule: VersionRule) -> Result<Change<'_>, Poison
         None if operation.is_none() && is_transaction(&members) => return Ok(Change::Other),
         _ => {
             let found = operation.unwrap_or("nothing");
-            return Err(format!("op: {} found, one of c, r, u, d was expected", shown(found)));
+            return Err(format!("op: {} found, one of c, r, u, d was expected", excerpt(found)));
         }
     };
     let version = version(&members, rule)?;
@@ -75,7 +75,7 @@ fn lsn(members: &Members<'_>) -> Result<u64, Poison> {
     value.ok_or_else(|| {
         format!(
             "source.lsn: {} found, an integer from 0 to {VERSION_MAX} was expected because version is \"lsn\"",
-            shown(found)
+            excerpt(found)
         )
     })
 }

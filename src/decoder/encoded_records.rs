@@ -37,7 +37,7 @@ impl RecordLayout {
             Some(Encoding::Json) => KeyEncoding::Text,
             Some(encoding) => KeyEncoding::Framed(Some(encoding)),
             // No text and no JSON is in a frame.
-            None if encoding::unframed(key).is_none() => KeyEncoding::Text,
+            None if encoding::unframe(key).is_none() => KeyEncoding::Text,
             None if self.encoding == Encoding::JsonSchema => KeyEncoding::Framed(Some(Encoding::JsonSchema)),
             None => KeyEncoding::Framed(None),
         }
@@ -114,8 +114,8 @@ impl Decoder {
 }
 
 /// The reason why a value or key in a registry's frame cannot be read as JSON, with the settings that put it right.
-pub(super) fn found(part: &str, bytes: &[u8]) -> Option<Poison> {
-    let framed = encoding::unframed(bytes)?;
+pub(super) fn find_frame(part: &str, bytes: &[u8]) -> Option<Poison> {
+    let framed = encoding::unframe(bytes)?;
     let setting = if part == "key" { "key_encoding" } else { "encoding" };
     Some(format!(
         "{part}: the frame of a schema registry (schema {}) found, JSON was expected; set {setting} to \"avro\", \

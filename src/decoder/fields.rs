@@ -16,7 +16,7 @@ fn type_of(of: EntityType, name: &str) -> FieldType {
 }
 
 /// The declared fields of an entity type.
-pub(super) fn declared(of: EntityType) -> impl Iterator<Item = &'static str> {
+pub(super) fn names_of_declared(of: EntityType) -> impl Iterator<Item = &'static str> {
     of.get().fields.iter().map(|field| field.name)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn digits<'a>(of: EntityType, name: &str, canonical: &'a [u8]) -> Opt
 
 /// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
 /// database as a string that holds it, and a list of a row may have holes.
-pub(super) fn checked(
+pub(super) fn check_value(
     (kind, of_type): (EntityType, FieldType),
     name: &str,
     canonical: Box<[u8]>,
@@ -66,7 +66,7 @@ pub(super) fn checked(
         },
         FieldType::Strings | FieldType::Address | FieldType::Object if is_row && text.starts_with('"') => {
             match read_text(name, text) {
-                Some(json) => return checked((kind, of_type), name, json?, is_row),
+                Some(json) => return check_value((kind, of_type), name, json?, is_row),
                 None if of_type == FieldType::Strings => "a list of strings",
                 None => "an object",
             }
@@ -76,7 +76,7 @@ pub(super) fn checked(
         FieldType::Address => match address(text, kind.plan().is_built_in()) {
             Ok(()) => return Ok(canonical),
             Err(Some(member)) => {
-                return Err(format!("{name}.{member}: a string was expected, in {}", super::shown(text)));
+                return Err(format!("{name}.{member}: a string was expected, in {}", super::excerpt(text)));
             }
             Err(None) => "an object",
         },
@@ -89,7 +89,7 @@ pub(super) fn checked(
             Err(_) => "a list of ids",
         },
     };
-    Err(format!("{name}: {} found, {expected} was expected", super::shown(text)))
+    Err(format!("{name}: {} found, {expected} was expected", super::excerpt(text)))
 }
 
 /// The canonical form of the object or list that a JSON string holds as text.
@@ -112,7 +112,7 @@ fn without_nulls(text: &str) -> Option<Box<[u8]>> {
 
 /// The id that a value of this type holds.
 pub(super) fn id_said<'a>(json: &'a str, of: Option<&connect::Type>) -> Option<Cow<'a, str>> {
-    match of.and_then(|of| of.said(json)) {
+    match of.and_then(|of| of.meaning_of(json)) {
         Some(said) => id_text(&said).map(|id| Cow::Owned(id.into_owned())),
         None => id_text(json),
     }
@@ -156,7 +156,7 @@ fn references(name: &str, items: &[&RawValue]) -> Result<Box<[u8]>, Poison> {
         let Some(id) = id_text(item.get()) else {
             return Err(format!(
                 "{name}: {} found, a string or an integer was expected",
-                super::shown(item.get())
+                super::excerpt(item.get())
             ));
         };
         if at > 0 {

@@ -21,7 +21,7 @@ const KEYS_RESERVED: &str = "$serde_json::private::";
 pub(super) fn members<'a>(name: &str, bytes: &'a [u8]) -> Result<Members<'a>, Poison> {
     serde_json::from_slice(bytes).map_err(|error| {
         let text = String::from_utf8_lossy(bytes);
-        format!("{name}: {} found, an object was expected ({error})", super::shown(&text))
+        format!("{name}: {} found, an object was expected ({error})", super::excerpt(&text))
     })
 }
 
@@ -52,7 +52,7 @@ fn push(name: &str, json: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), P
             let depth = deeper(name, depth)?;
             let members: Members<'_> = serde_json::from_str(json).map_err(broken)?;
             out.push(b'{');
-            for (at, (key, value)) in members.sorted().iter().enumerate() {
+            for (at, (key, value)) in members.into_sorted().iter().enumerate() {
                 check_key(key)?;
                 if at > 0 {
                     out.push(b',');
@@ -110,13 +110,13 @@ fn deeper(name: &str, depth: usize) -> Result<usize, Poison> {
 /// Refuses the keys that no index takes.
 pub(super) fn check_key(key: &str) -> Result<(), Poison> {
     if key.contains('\0') {
-        return Err(format!("data: the key {} holds a NUL", super::shown(key)));
+        return Err(format!("data: the key {} holds a NUL", super::excerpt(key)));
     }
     if key.starts_with(KEYS_RESERVED) {
-        return Err(format!("data: the key {} cannot be kept, choose another one", super::shown(key)));
+        return Err(format!("data: the key {} cannot be kept, choose another one", super::excerpt(key)));
     }
     if key.len() > KEY_BYTES_MAX {
-        let (length, key) = (key.len(), super::shown(key));
+        let (length, key) = (key.len(), super::excerpt(key));
         return Err(format!("data: the key {key} has {length} bytes, at most {KEY_BYTES_MAX} are taken"));
     }
     Ok(())

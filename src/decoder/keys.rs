@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::connect::{Schemas, Type};
 use super::json::{self, Members};
-use super::{Poison, converter, fields, shown};
+use super::{Poison, converter, excerpt, fields};
 
 /// Stands between the parts of a composite id. No part but the last may hold it, so that two keys never join alike.
 const SEPARATOR: char = ':';
@@ -19,7 +19,7 @@ pub(super) fn id<'a>(
     match json.as_bytes().first() {
         Some(b'{') if is_object(json) => object(json.trim_end(), names, schemas),
         Some(b'"') => Ok(Some(json::text(json.trim_end()).unwrap_or(Cow::Borrowed(key)))),
-        _ if names.len() > 1 => Err(wrong(key, names)),
+        _ if names.len() > 1 => Err(key_poison(key, names)),
         // An integer or plain text stands for itself.
         _ => Ok(Some(Cow::Borrowed(key))),
     }
@@ -32,7 +32,7 @@ fn is_object(json: &str) -> bool {
 
 fn object<'a>(json: &'a str, names: &[String], schemas: &Schemas) -> Result<Option<Cow<'a, str>>, Poison> {
     let members = json::members("key", json.as_bytes())?;
-    let Some(wrapped) = converter::wrapped(&members) else {
+    let Some(wrapped) = converter::as_wrapper(&members) else {
         return of_members(members, json, names, &Type::Itself).map(Some);
     };
     let of = schemas.read(wrapped.schema);
@@ -42,8 +42,8 @@ fn object<'a>(json: &'a str, names: &[String], schemas: &Schemas) -> Result<Opti
         payload if payload.starts_with('{') && !matches!(*of, Type::Other(_)) => {
             of_members(json::members("key.payload", payload.as_bytes())?, payload, names, &of).map(Some)
         }
-        payload if names.len() > 1 => Err(wrong(payload, names)),
-        payload => fields::id_said(payload, Some(&of)).map(Some).ok_or_else(|| wrong(payload, names)),
+        payload if names.len() > 1 => Err(key_poison(payload, names)),
+        payload => fields::id_said(payload, Some(&of)).map(Some).ok_or_else(|| key_poison(payload, names)),
     }
 }
 
@@ -58,21 +58,21 @@ fn of_members<'a>(
         return match members.as_slice() {
             [(name, id)] => {
                 let id = fields::id_said(id.get(), of.member(name)).map(bare);
-                id.ok_or_else(|| wrong(json, names))
+                id.ok_or_else(|| key_poison(json, names))
             }
-            _ => Err(wrong(json, names)),
+            _ => Err(key_poison(json, names)),
         };
     }
     let parts = names.iter().map(|name| {
         let found = members.iter().find(|(key, _)| *key == name.as_str());
         let part = found.and_then(|(_, value)| fields::id_said(value.get(), of.member(name)));
-        part.ok_or_else(|| wrong(json, names))
+        part.ok_or_else(|| key_poison(json, names))
     });
-    joined("key", parts.collect::<Result<_, _>>()?)
+    join_parts("key", parts.collect::<Result<_, _>>()?)
 }
 
 /// The id that the parts of a composite key make.
-pub(super) fn joined<'a>(place: &str, mut parts: Vec<Cow<'a, str>>) -> Result<Cow<'a, str>, Poison> {
+pub(super) fn join_parts<'a>(place: &str, mut parts: Vec<Cow<'a, str>>) -> Result<Cow<'a, str>, Poison> {
     if parts.len() == 1 {
         return Ok(parts.remove(0));
     }
@@ -80,7 +80,7 @@ pub(super) fn joined<'a>(place: &str, mut parts: Vec<Cow<'a, str>>) -> Result<Co
     match parts.iter().take(before_last).find(|part| part.contains(SEPARATOR)) {
         Some(part) => Err(format!(
             "{place}: {} found, a part without {SEPARATOR:?} was expected because that joins the parts of an id",
-            shown(part)
+            excerpt(part)
         )),
         None => Ok(Cow::Owned(parts.join(SEPARATOR.encode_utf8(&mut [0; 4])))),
     }
@@ -101,8 +101,8 @@ fn bare(id: Cow<'_, str>) -> Cow<'_, str> {
     content.map_or(id, Cow::Owned)
 }
 
-fn wrong(json: &str, names: &[String]) -> Poison {
-    let json = shown(json);
+fn key_poison(json: &str, names: &[String]) -> Poison {
+    let json = excerpt(json);
     if names.is_empty() {
         return format!(
             "key: {json} found, an id or an object of one field that holds it was expected. Where several fields make \

@@ -28,7 +28,7 @@ use self::connect::{Schemas, Type};
 pub use self::encoded_records::RecordReadiness;
 use crate::config::{Encoding, EntityConfig, Format, TruncateRule, TypeRule, VersionRule};
 use crate::encoding::Registry;
-use crate::error::{REASON_BYTES_MAX, shortened};
+use crate::error::{REASON_BYTES_MAX, shorten};
 use crate::event::{Action, DecodeOutcome, Event, Record, Truncation};
 use crate::plan::{EntityType, PlanRef};
 
@@ -131,12 +131,12 @@ impl Decoder {
         let layout = self.layout(record.kind);
         let event = match record.malformed.is_none() && layout.is_encoded() {
             true => self.in_json(record, layout).and_then(|record| self.event(&record, layout)),
-            false => self.event(record, layout).map_err(|reason| Self::named(record, reason)),
+            false => self.event(record, layout).map_err(|reason| Self::name_frame(record, reason)),
         };
         match event {
             Ok(decoded) => decoded,
             // A parser's sentence may quote all that it found.
-            Err(reason) => DecodeOutcome::Poison(shortened(reason, REASON_BYTES_MAX)),
+            Err(reason) => DecodeOutcome::Poison(shorten(reason, REASON_BYTES_MAX)),
         }
     }
 
@@ -163,9 +163,9 @@ impl Decoder {
     }
 
     /// The reason that names the registry's frame where the value is in one; else the same reason.
-    fn named(record: &Record, reason: Poison) -> Poison {
+    fn name_frame(record: &Record, reason: Poison) -> Poison {
         let value = record.value.as_deref().filter(|_| record.malformed.is_none());
-        value.and_then(|value| encoded_records::found("value", value)).unwrap_or(reason)
+        value.and_then(|value| encoded_records::find_frame("value", value)).unwrap_or(reason)
     }
 
     fn event(&self, record: &Record, layout: &RecordLayout) -> Result<DecodeOutcome, Poison> {
@@ -173,7 +173,7 @@ impl Decoder {
             return Err(reason.clone());
         }
         let Some(value) = record.value.as_deref() else { return self.tombstone(record, layout) };
-        let body = converter::unwrapped(value);
+        let body = converter::unwrap_value(value);
         let envelope = match (layout.format, body.bytes.as_deref()) {
             (Format::CloudEvents, bytes) => cloud_events::read(record, bytes, &self.types)?,
             (Format::Outbox, bytes) => outbox::read(record, bytes, &self.types)?,
@@ -277,7 +277,7 @@ fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison>
     let found = record.headers.iter().rev().find(|(header, _)| header == name);
     let Some(value) = found.and_then(|(_, value)| value.as_deref()) else { return Ok(None) };
     std::str::from_utf8(value).map(Some).map_err(|_| {
-        format!("{name}: {} found, text in UTF-8 was expected", shown(&String::from_utf8_lossy(value)))
+        format!("{name}: {} found, text in UTF-8 was expected", excerpt(&String::from_utf8_lossy(value)))
     })
 }
 
@@ -287,12 +287,12 @@ fn key<'a>(
     schemas: &Schemas,
 ) -> Result<Option<Cow<'a, str>>, Poison> {
     let Some(key) = record.key.as_deref().map(converter::without_mark) else { return Ok(None) };
-    if let Some(reason) = encoded_records::found("key", key) {
+    if let Some(reason) = encoded_records::find_frame("key", key) {
         return Err(reason);
     }
     let Ok(key) = std::str::from_utf8(key) else {
         let key = String::from_utf8_lossy(key);
-        return Err(format!("key: {} found, an id in UTF-8 was expected", shown(&key)));
+        return Err(format!("key: {} found, an id in UTF-8 was expected", excerpt(&key)));
     };
     keys::id(key, &layout.key, schemas)
 }
@@ -309,7 +309,7 @@ fn agree<const N: usize>(named: [(&str, Option<Cow<'_, str>>); N]) -> Result<Str
         fields::check_id(name, &id, "an id")?;
         match &agreed {
             Some((first, first_id)) if *first_id != id => {
-                let (id, first_id) = (shown(&id), shown(first_id));
+                let (id, first_id) = (excerpt(&id), excerpt(first_id));
                 return Err(format!("{name}: {id} found, {first_id} was expected as {first} has it"));
             }
             Some(_) => {}
@@ -328,13 +328,13 @@ fn sequence(name: &str, text: &str) -> Result<u64, Poison> {
     value.ok_or_else(|| {
         format!(
             "{name}: {} found, a string holding an integer from 0 to {VERSION_MAX} was expected",
-            shown(text)
+            excerpt(text)
         )
     })
 }
 
 /// At most 80 bytes of a value that was found, for a reason.
-fn shown(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= 80).last().unwrap_or(0);
     let end = if text.len() <= 80 { text.len() } else { end };
     let cut = if end < text.len() { "…" } else { "" };

@@ -21,7 +21,7 @@ impl Names {
     pub(super) fn of(kind: EntityType, config: &EntityConfig) -> Self {
         let mut read: HashMap<Box<str>, Box<str>> = HashMap::new();
         if config.naming == Some(Naming::SnakeCase) {
-            read.extend(fields::declared(kind).map(|name| (snake_case(name).into(), name.into())));
+            read.extend(fields::names_of_declared(kind).map(|name| (snake_case(name).into(), name.into())));
             read.retain(|written, name| written != name);
         }
         let pair = |(written, name): (&String, &String)| (written.as_str().into(), name.as_str().into());
@@ -45,7 +45,7 @@ impl Names {
     }
 
     /// The JSON of the moment or text that a number in this field means; `None` when no rule names the field.
-    pub(super) fn said(&self, name: &str, json: &[u8]) -> Option<String> {
+    pub(super) fn meaning_of(&self, name: &str, json: &[u8]) -> Option<String> {
         if self.from.is_empty() {
             return None;
         }
@@ -62,7 +62,7 @@ impl Names {
             FromRule::Micros => Meaning::Timestamp(1_000_000),
             FromRule::Nanos => Meaning::Timestamp(1_000_000_000),
         };
-        meaning.said_of_integer(number.parse().ok()?)
+        meaning.meaning_of_integer(number.parse().ok()?)
     }
 }
 
@@ -102,14 +102,14 @@ mod tests {
             (FromRule::Micros, "1706782272654321", "\"2024-02-01T10:11:12.654321Z\""),
             (FromRule::Nanos, "-1", "\"1969-12-31T23:59:59.999999999Z\""),
         ] {
-            assert_eq!(from(rule).said("f", number.as_bytes()).as_deref(), Some(expected), "{rule:?}");
+            assert_eq!(from(rule).meaning_of("f", number.as_bytes()).as_deref(), Some(expected), "{rule:?}");
         }
         let days = from(FromRule::Days);
         assert!(
             ["\"1987-03-09\"", "null", "1.5", "[1]"]
                 .iter()
-                .all(|json| days.said("f", json.as_bytes()).is_none())
+                .all(|json| days.meaning_of("f", json.as_bytes()).is_none())
         );
-        assert_eq!(days.said("g", b"1"), None);
+        assert_eq!(days.meaning_of("g", b"1"), None);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::json::{self, Members};
-use super::{Poison, shown};
+use super::{Poison, excerpt};
 use crate::event::EventField;
 use crate::json::Object;
 use crate::model::program::Program;
@@ -12,7 +12,7 @@ use crate::model::program::Program;
 ///
 /// # Errors
 /// jq's message, or that the result is no object.
-pub(super) fn transformed(
+pub(super) fn transform(
     program: &Program,
     id: Option<&str>,
     fields: &[(&str, Box<[u8]>)],
@@ -25,7 +25,7 @@ pub(super) fn transformed(
     let made = program.run(&input).map_err(|error| format!("transform: {error}"))?;
     let made = made.ok_or_else(|| "transform: no result, an object was expected".to_owned())?;
     let no_object =
-        || format!("transform: {} found, an object was expected", shown(&String::from_utf8_lossy(&made)));
+        || format!("transform: {} found, an object was expected", excerpt(&String::from_utf8_lossy(&made)));
     let Members(members) = json::members("transform", &made).map_err(|_| no_object())?;
     let mut transformed = Vec::with_capacity(members.len());
     for (name, value) in &members {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use super::shown;
+use super::excerpt;
 use crate::plan::{EntityType, PlanRef};
 
 /// So many names are counted, so that names made up by the million fill neither memory nor the log.
@@ -60,7 +60,7 @@ impl UnknownFields {
         tracing::info!(
             "the field {} of {entity} is not declared. The state keeps it, and searches do not find it. The settings \
              rename and naming of {entity} read other names",
-            shown(name)
+            excerpt(name)
         );
     }
 
@@ -76,7 +76,7 @@ impl UnknownFields {
             counts.sort_unstable();
             let entity = &kind.name;
             notes.extend(counts.into_iter().map(|(name, count)| {
-                format!("the field {} of {entity} came {count} times and is not declared", shown(name))
+                format!("the field {} of {entity} came {count} times and is not declared", excerpt(name))
             }));
             if others > 0 {
                 notes.push(format!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::{Poison, shown};
+use super::{Poison, excerpt};
 use crate::config::TypeRule;
 use crate::event::Action;
 
@@ -32,7 +32,7 @@ const MERGING: &[&str] = &[
     "verified",
 ];
 /// So many verbs are told of, so that types made up by the million fill neither memory nor the log.
-const TOLD_MAX: usize = 100;
+const LOGGED_MAX: usize = 100;
 
 /// The effects of the types of events: the table of the configuration, and the verbs.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +58,7 @@ impl Types {
             });
         }
         let verb = verb(full_type).ok_or_else(|| {
-            format!("type: {} found, a type that ends with a verb was expected", shown(full_type))
+            format!("type: {} found, a type that ends with a verb was expected", excerpt(full_type))
         })?;
         let is = |known: &[&str]| known.iter().any(|known| verb.eq_ignore_ascii_case(known));
         Ok(Some(if is(&["created", "snapshot", "replaced"]) {
@@ -78,7 +78,7 @@ impl Types {
         let verb = verb.to_lowercase();
         {
             let verbs = self.unknown_verbs.read().unwrap_or_else(PoisonError::into_inner);
-            if verbs.len() >= TOLD_MAX || verbs.contains(&verb) {
+            if verbs.len() >= LOGGED_MAX || verbs.contains(&verb) {
                 return;
             }
         }
@@ -86,8 +86,8 @@ impl Types {
             tracing::warn!(
                 "the verb {} of the type {} is not known, so the data of its events is merged; \
                  [events.types] can say replace, merge, delete or ignore",
-                shown(&verb),
-                shown(full_type)
+                excerpt(&verb),
+                excerpt(full_type)
             );
         }
     }
@@ -199,7 +199,7 @@ mod tests {
         }
         let verbs = types.unknown_verbs.read().unwrap();
         assert!(
-            verbs.contains("terminated") && !verbs.contains("renamed") && verbs.len() == TOLD_MAX,
+            verbs.contains("terminated") && !verbs.contains("renamed") && verbs.len() == LOGGED_MAX,
             "{verbs:?}"
         );
     }

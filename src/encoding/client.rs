@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::registered_schema::RegisteredSchema;
 use crate::body;
 use crate::config::{RegistryConfig, without_secrets};
-use crate::error::{Error, ErrorKind, Result, shortened};
+use crate::error::{Error, ErrorKind, Result, shorten};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// No schema is nearly as long.
@@ -199,7 +199,7 @@ impl RegistryClient {
         let (status, body) = self.send(client, path).await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
-                SchemaTrouble::Away(format!("its answer is no schema ({error}): {}", shown(&body)))
+                SchemaTrouble::Away(format!("its answer is no schema ({error}): {}", excerpt(&body)))
             });
         }
         if status == StatusCode::NOT_FOUND && (is_not_found(&body) || self.is_registry(client).await?) {
@@ -214,7 +214,7 @@ impl RegistryClient {
             }
             _ => "",
         };
-        let why = format!("{status}: {}{advice}", shown(&body));
+        let why = format!("{status}: {}{advice}", excerpt(&body));
         let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         Err(if is_refused { SchemaTrouble::Refused(why) } else { SchemaTrouble::Away(why) })
     }
@@ -274,8 +274,8 @@ fn authorities(config: &RegistryConfig) -> Result<Vec<Certificate>> {
 }
 
 /// The beginning of an answer, for a sentence.
-fn shown(body: &[u8]) -> String {
-    shortened(String::from_utf8_lossy(body).trim().to_owned(), SHOWN_BYTES_MAX)
+fn excerpt(body: &[u8]) -> String {
+    shorten(String::from_utf8_lossy(body).trim().to_owned(), SHOWN_BYTES_MAX)
 }
 
 /// An error with its causes.

@@ -14,7 +14,7 @@ pub(crate) struct FramedValue<'a> {
 }
 
 /// Takes bytes out of their frame; `None` when they are in none. No text and no JSON begins with a zero.
-pub(crate) fn unframed(bytes: &[u8]) -> Option<FramedValue<'_>> {
+pub(crate) fn unframe(bytes: &[u8]) -> Option<FramedValue<'_>> {
     let (id, payload) = bytes.strip_prefix(&[MAGIC])?.split_first_chunk::<4>()?;
     Some(FramedValue { id: u32::from_be_bytes(*id), payload })
 }
@@ -56,9 +56,9 @@ mod tests {
 
     #[test]
     fn what_serializers_write_is_taken_apart() {
-        assert_eq!(unframed(&[0, 0, 0, 1, 2, 9]), Some(FramedValue { id: 258, payload: &[9] }));
-        assert_eq!(unframed(b"{\"a\":1}"), None);
-        assert_eq!(unframed(&[0, 0, 0, 1]), None);
+        assert_eq!(unframe(&[0, 0, 0, 1, 2, 9]), Some(FramedValue { id: 258, payload: &[9] }));
+        assert_eq!(unframe(b"{\"a\":1}"), None);
+        assert_eq!(unframe(&[0, 0, 0, 1]), None);
         for (bytes, indexes) in [
             (vec![0], vec![0]),
             (vec![2, 2], vec![1]),

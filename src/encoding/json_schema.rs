@@ -102,14 +102,14 @@ impl<'a> SchemaReader<'a> {
         });
         let mut found = Type::of_members(members.collect());
         if let Some(items) = schema.get("items") {
-            found = joined(found, self.read(document, items, depth).in_list());
+            found = unite(found, self.read(document, items, depth).in_list());
         }
         if let Some(others) = schema.get("additionalProperties") {
-            found = joined(found, self.read(document, others, depth).in_map());
+            found = unite(found, self.read(document, others, depth).in_map());
         }
         for name in ["oneOf", "anyOf", "allOf"] {
             for branch in schema.get(name).and_then(Value::as_array).into_iter().flatten() {
-                found = joined(found, self.read(document, branch, depth));
+                found = unite(found, self.read(document, branch, depth));
             }
         }
         found
@@ -135,17 +135,17 @@ fn meaning(schema: &Map<String, Value>) -> Option<Meaning> {
         return Some(Meaning::Timestamp(MILLIS));
     }
     let scale = || schema.get("connect.parameters")?.get("scale")?.as_str()?.parse().ok();
-    Meaning::named(schema.get("title")?.as_str()?, scale())
+    Meaning::of_name(schema.get("title")?.as_str()?, scale())
 }
 
 /// The type of a value that is of one of these, or of both. A value whose types do not agree stays as it is.
-fn joined(one: Type, other: Type) -> Type {
+fn unite(one: Type, other: Type) -> Type {
     match (one, other) {
         (Type::Itself, of) | (of, Type::Itself) => of,
         (Type::Object(mut members), Type::Object(others)) => {
             for (name, of) in others {
                 let of = match members.remove(&name) {
-                    Some(first) => joined(first, of),
+                    Some(first) => unite(first, of),
                     None => of,
                 };
                 if of != Type::Itself {
@@ -154,8 +154,8 @@ fn joined(one: Type, other: Type) -> Type {
             }
             Type::of_members(members)
         }
-        (Type::List(one), Type::List(other)) => joined(*one, *other).in_list(),
-        (Type::Map(one), Type::Map(other)) => joined(*one, *other).in_map(),
+        (Type::List(one), Type::List(other)) => unite(*one, *other).in_list(),
+        (Type::Map(one), Type::Map(other)) => unite(*one, *other).in_map(),
         (one, other) if one == other => one,
         // Members that are named, beside others that are not.
         (Type::Object(members), Type::Map(_)) | (Type::Map(_), Type::Object(members)) => {
@@ -169,10 +169,10 @@ fn joined(one: Type, other: Type) -> Type {
 mod tests {
     use super::*;
 
-    fn said(schema: &str, references: &[(&str, &str)], value: &str) -> String {
+    fn meaning_of(schema: &str, references: &[(&str, &str)], value: &str) -> String {
         let references: Vec<(String, String)> =
             references.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        read(schema, &references).said(value).unwrap_or_else(|| value.to_owned())
+        read(schema, &references).meaning_of(value).unwrap_or_else(|| value.to_owned())
     }
 
     const DATE: &str =
@@ -218,13 +218,13 @@ mod tests {
             ("no schema".to_owned(), "0", "0"),
             ("true".to_owned(), "0", "0"),
         ] {
-            assert_eq!(said(&schema, &[], value), expected, "{schema}");
+            assert_eq!(meaning_of(&schema, &[], value), expected, "{schema}");
         }
         let schema = r#"{"properties":{"d":{"$ref":"day.json"},"e":{"$ref":"http://x/all.json#/definitions/E"},"f":{"$ref":"none.json"}}}"#;
         let all = format!(r#"{{"$id":"http://x/all.json","definitions":{{"E":{DATE}}}}}"#);
         let references = [("day.json", DATE), ("all.json", all.as_str())];
         assert_eq!(
-            said(schema, &references, r#"{"d":0,"e":0,"f":0}"#),
+            meaning_of(schema, &references, r#"{"d":0,"e":0,"f":0}"#),
             r#"{"d":"1970-01-01","e":"1970-01-01","f":0}"#
         );
     }
@@ -233,8 +233,8 @@ mod tests {
     fn decimals_are_numbers_in_both_forms_of_the_converter() {
         let schema = r#"{"type":"string","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes","connect.version":1,
             "connect.parameters":{"scale":"2","connect.decimal.precision":"18"}}"#;
-        assert_eq!(said(schema, &[], "\"HL6ZGhQ=\""), "1234567890.12");
-        assert_eq!(said(schema, &[], "1234567890.12"), "1234567890.12");
+        assert_eq!(meaning_of(schema, &[], "\"HL6ZGhQ=\""), "1234567890.12");
+        assert_eq!(meaning_of(schema, &[], "1234567890.12"), "1234567890.12");
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             r##"{{"$id":"#id1","properties":{{"d":{DATE},"a":{{"$ref":"#id1"}},"b":{{"$ref":"#"}},"c":{{"items":{{"$ref":"#id1"}}}}}}}}"##
         );
         assert_eq!(
-            said(&schema, &[], r#"{"d":0,"a":{"d":1},"c":[{"d":2}]}"#),
+            meaning_of(&schema, &[], r#"{"d":0,"a":{"d":1},"c":[{"d":2}]}"#),
             r#"{"d":"1970-01-01","a":{"d":"1970-01-02"},"c":[{"d":"1970-01-03"}]}"#
         );
     }

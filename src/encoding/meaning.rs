@@ -45,7 +45,7 @@ pub(crate) enum Meaning {
 
 impl Meaning {
     /// The meaning of the values of a schema with this name. `scale` is the schema's scale of decimals.
-    pub(crate) fn named(name: &str, scale: Option<i64>) -> Option<Self> {
+    pub(crate) fn of_name(name: &str, scale: Option<i64>) -> Option<Self> {
         Some(match name {
             "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Self::Date,
             "io.debezium.time.IsoDate" | "io.debezium.time.IsoTime" => Self::Iso,
@@ -66,7 +66,7 @@ impl Meaning {
     }
 
     /// The JSON of a value's meaning; `None` when the value is not of this type.
-    pub(crate) fn said(self, value: &str) -> Option<String> {
+    pub(crate) fn meaning_of(self, value: &str) -> Option<String> {
         match self {
             Self::Iso => Some(format!("\"{}\"", text(value)?.strip_suffix('Z')?)),
             Self::Zoned => {
@@ -79,16 +79,16 @@ impl Meaning {
             }
             Self::VariableDecimal => variable_decimal(value),
             Self::Decimal(_) | Self::Uuid | Self::Duration => {
-                self.said_of_bytes(&base64::decode(&text(value)?)?)
+                self.meaning_of_bytes(&base64::decode(&text(value)?)?)
             }
             Self::Date | Self::Time(_) | Self::Timestamp(_) | Self::LocalTimestamp(_) => {
-                self.said_of_integer(value.parse().ok()?)
+                self.meaning_of_integer(value.parse().ok()?)
             }
         }
     }
 
     /// The JSON of an integer's meaning; `None` when the type has no integers.
-    pub(crate) fn said_of_integer(self, value: i64) -> Option<String> {
+    pub(crate) fn meaning_of_integer(self, value: i64) -> Option<String> {
         Some(match self {
             Self::Date => format!("\"{}\"", date(value)),
             Self::Time(unit) => format!("\"{}\"", clock(value, unit)),
@@ -103,7 +103,7 @@ impl Meaning {
     }
 
     /// The JSON of the meaning of bytes; `None` when the type has no bytes, or others.
-    pub(crate) fn said_of_bytes(self, bytes: &[u8]) -> Option<String> {
+    pub(crate) fn meaning_of_bytes(self, bytes: &[u8]) -> Option<String> {
         match self {
             Self::Decimal(scale) => decimal(bytes, scale),
             Self::Uuid => uuid(bytes),

@@ -23,11 +23,15 @@ impl<'a> Members<'a> {
             members.iter().skip(at + 1).any(|(later, _)| later == name)
         };
         // An object of a hundred thousand members must not cost the square of that.
-        if members.len() > FEW || members.iter().enumerate().any(repeats) { self.sorted() } else { self.0 }
+        if members.len() > FEW || members.iter().enumerate().any(repeats) {
+            self.into_sorted()
+        } else {
+            self.0
+        }
     }
 
     /// The members sorted by their names' bytes, of those that share a name only the last.
-    pub(crate) fn sorted(self) -> Vec<Member<'a>> {
+    pub(crate) fn into_sorted(self) -> Vec<Member<'a>> {
         let mut members = self.0;
         // The sort is stable: reversed, the last of equals comes first, which is the one `dedup` keeps.
         members.reverse();

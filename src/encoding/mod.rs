@@ -14,7 +14,7 @@ mod schema;
 mod types;
 mod well_known_files;
 
-pub(crate) use self::framing::unframed;
+pub(crate) use self::framing::unframe;
 pub(crate) use self::meaning::Meaning;
 pub(crate) use self::members::{Member, Members, Text, text};
 pub(crate) use self::registry::Look;
@@ -31,7 +31,7 @@ pub(crate) fn json(
     expected: Option<Encoding>,
     registry: Option<&Registry>,
 ) -> Result<Vec<u8>, String> {
-    let framed = unframed(bytes).ok_or_else(|| {
+    let framed = unframe(bytes).ok_or_else(|| {
         format!("no frame of a schema registry (a zero and the schema's id) in {} bytes", bytes.len())
     })?;
     let Some(registry) = registry else {
@@ -56,5 +56,5 @@ pub(crate) fn json(
 
 /// The id of the schema that must be known before [`json`] can read these bytes.
 pub(crate) fn schema_of(bytes: &[u8]) -> Option<u32> {
-    unframed(bytes).map(|framed| framed.id)
+    unframe(bytes).map(|framed| framed.id)
 }

@@ -68,7 +68,7 @@ impl ProtobufSchema {
             .serialize_with_options(&mut serializer, &SerializeOptions::new())
             .map_err(|error| error.to_string())?;
         let said = if self.has_types { std::str::from_utf8(&out).ok() } else { None };
-        let said = said.and_then(|json| well_known_files::said(&of, json));
+        let said = said.and_then(|json| well_known_files::meaning_of(&of, json));
         Ok(said.map_or(out, String::into_bytes))
     }
 

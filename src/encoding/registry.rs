@@ -21,7 +21,7 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 pub struct Registry {
     client: Arc<RegistryClient>,
     found: RwLock<HashMap<u32, CachedAnswer>>,
-    asking: Mutex<Asking>,
+    asking: Mutex<RegistryQuestion>,
 }
 
 /// The answer that is held for an id.
@@ -34,7 +34,7 @@ enum CachedAnswer {
 
 /// The question that is under way, if one is, and how the last ones went.
 #[derive(Debug, Default)]
-struct Asking {
+struct RegistryQuestion {
     under_way: Option<(u32, Receiver<RegistryAnswer>)>,
     /// Why the last question had no answer, and how long to wait after it.
     away: Option<(Arc<str>, Duration)>,
@@ -122,7 +122,7 @@ impl Registry {
     }
 
     /// Starts a question, on a thread of its own; false while it is too early for one.
-    fn ask(&self, asking: &mut Asking, id: u32, wait: Duration) -> bool {
+    fn ask(&self, asking: &mut RegistryQuestion, id: u32, wait: Duration) -> bool {
         let pause =
             asking.next.map(|next| next.saturating_duration_since(Instant::now())).unwrap_or_default();
         if !pause.is_zero() {
@@ -141,7 +141,7 @@ impl Registry {
         started.is_ok()
     }
 
-    fn take(&self, asking: &mut Asking, id: u32, answer: RegistryAnswer) {
+    fn take(&self, asking: &mut RegistryQuestion, id: u32, answer: RegistryAnswer) {
         let found = match answer {
             RegistryAnswer::Schema(schema) => match Schema::parse(&schema) {
                 Ok(schema) => CachedAnswer::Schema(Arc::new(schema)),
@@ -170,7 +170,7 @@ impl Registry {
     }
 }
 
-impl Asking {
+impl RegistryQuestion {
     fn why(&self) -> Option<Arc<str>> {
         self.away.as_ref().map(|(why, _)| Arc::clone(why))
     }

@@ -50,7 +50,7 @@ impl Schema {
             Self::Avro(schema) => avro::json(schema, payload),
             Self::Protobuf(schema) => schema.json(payload),
             Self::Json(of) => {
-                let said = std::str::from_utf8(payload).ok().and_then(|value| of.said(value));
+                let said = std::str::from_utf8(payload).ok().and_then(|value| of.meaning_of(value));
                 Ok(said.map_or_else(|| payload.to_vec(), String::into_bytes))
             }
         }

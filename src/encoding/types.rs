@@ -29,7 +29,7 @@ impl Type {
     pub(crate) fn of(schema: &Value) -> Self {
         let text = |name: &str| schema.get(name).and_then(Value::as_str).unwrap_or_default();
         let scale = || schema.pointer("/parameters/scale")?.as_str()?.parse().ok();
-        match Meaning::named(text("name"), scale()) {
+        match Meaning::of_name(text("name"), scale()) {
             Some(meaning) => Self::Other(meaning),
             None => Self::of_parts(schema, text("type")),
         }
@@ -75,28 +75,28 @@ impl Type {
     }
 
     /// The JSON of a value's meaning; `None` when that is the value itself, or when it is not of this type.
-    pub(crate) fn said(&self, value: &str) -> Option<String> {
+    pub(crate) fn meaning_of(&self, value: &str) -> Option<String> {
         match self {
             Self::Itself => None,
-            Self::Object(_) | Self::Map(_) => self.said_of_members(value),
+            Self::Object(_) | Self::Map(_) => self.meaning_of_members(value),
             Self::List(of) => {
                 let elements: Vec<&RawValue> = serde_json::from_str(value).ok()?;
-                let said = elements.iter().map(|value| of.said_or_itself(value.get()));
+                let said = elements.iter().map(|value| of.meaning_or_itself(value.get()));
                 Some(format!("[{}]", said.collect::<Vec<_>>().join(",")))
             }
-            Self::Other(meaning) => meaning.said(value),
+            Self::Other(meaning) => meaning.meaning_of(value),
         }
     }
 
-    fn said_or_itself<'a>(&self, value: &'a str) -> Cow<'a, str> {
-        self.said(value).map_or(Cow::Borrowed(value), Cow::Owned)
+    fn meaning_or_itself<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        self.meaning_of(value).map_or(Cow::Borrowed(value), Cow::Owned)
     }
 
-    fn said_of_members(&self, value: &str) -> Option<String> {
+    fn meaning_of_members(&self, value: &str) -> Option<String> {
         let Members(members) = serde_json::from_str(value).ok()?;
         let said = members.iter().map(|(name, value)| {
             let value = value.get();
-            let said = self.member(name).map_or(Cow::Borrowed(value), |of| of.said_or_itself(value));
+            let said = self.member(name).map_or(Cow::Borrowed(value), |of| of.meaning_or_itself(value));
             Some(format!("{}:{said}", serde_json::to_string(name).ok()?))
         });
         Some(format!("{{{}}}", said.collect::<Option<Vec<_>>>()?.join(",")))
@@ -108,9 +108,9 @@ mod tests {
     use super::*;
     use crate::base64;
 
-    fn said(schema: &str, value: &str) -> String {
+    fn meaning_of(schema: &str, value: &str) -> String {
         let schema: Value = serde_json::from_str(schema).unwrap();
-        Type::of(&schema).said_or_itself(value).into_owned()
+        Type::of(&schema).meaning_or_itself(value).into_owned()
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
             ("io.debezium.time.Date", "\"x\"", "\"x\""),
         ] {
             assert_eq!(
-                said(&format!(r#"{{"type":"x","name":"{name}"}}"#), value),
+                meaning_of(&format!(r#"{{"type":"x","name":"{name}"}}"#), value),
                 expected,
                 "{name} {value}"
             );
@@ -166,7 +166,7 @@ mod tests {
             ("0", "/wA=", "-256"),
             ("9", "Gs63Fvu0Qr5E4VsV", "8296908297.729471826181675797"),
         ] {
-            let said = said(
+            let said = meaning_of(
                 &format!(r#"{{"name":"{name}","parameters":{{"scale":"{scale}"}}}}"#),
                 &format!("\"{value}\""),
             );
@@ -179,7 +179,7 @@ mod tests {
             }
             assert_eq!(said, expected, "{value}");
         }
-        let numeric = said(&format!(r#"{{"name":"{name}","parameters":{{"scale":"2"}}}}"#), "1.10");
+        let numeric = meaning_of(&format!(r#"{{"name":"{name}","parameters":{{"scale":"2"}}}}"#), "1.10");
         assert_eq!(numeric, "1.10");
     }
 
@@ -190,11 +190,11 @@ mod tests {
         let schema =
             format!(r#"{{"type":"struct","fields":[{{"type":"int32","field":"n"}},{date},{list}]}}"#);
         assert_eq!(
-            said(&schema, r#"{"n":1,"d":0,"l":[0,null]}"#),
+            meaning_of(&schema, r#"{"n":1,"d":0,"l":[0,null]}"#),
             r#"{"n":1,"d":"1970-01-01","l":["1970-01-01",null]}"#
         );
         let map = format!(r#"{{"type":"map","keys":{{"type":"string"}},"values":{date}}}"#);
-        assert_eq!(said(&map, r#"{"a":0,"b":"x"}"#), r#"{"a":"1970-01-01","b":"x"}"#);
+        assert_eq!(meaning_of(&map, r#"{"a":0,"b":"x"}"#), r#"{"a":"1970-01-01","b":"x"}"#);
         let plain = r#"{"type":"struct","fields":[{"type":"int32","field":"n"}]}"#;
         assert_eq!(Type::of(&serde_json::from_str(plain).unwrap()), Type::Itself);
     }

@@ -59,7 +59,7 @@ pub(super) fn has_types(pool: &DescriptorPool) -> bool {
 }
 
 /// The JSON of a message's meaning, out of Protobuf's own JSON of it; `None` when that JSON stays as it is.
-pub(super) fn said(of: &MessageDescriptor, json: &str) -> Option<String> {
+pub(super) fn meaning_of(of: &MessageDescriptor, json: &str) -> Option<String> {
     match of.full_name() {
         DECIMAL => decimal(json),
         DATE => date(json),
@@ -69,7 +69,7 @@ pub(super) fn said(of: &MessageDescriptor, json: &str) -> Option<String> {
             let members = members.iter().map(|(name, value)| {
                 let value = value.get();
                 let field = of.get_field_by_json_name(name);
-                let said = field.and_then(|field| said_of_field(&field, value));
+                let said = field.and_then(|field| meaning_of_field(&field, value));
                 Some(format!("{}:{}", serde_json::to_string(name).ok()?, said.as_deref().unwrap_or(value)))
             });
             Some(format!("{{{}}}", members.collect::<Option<Vec<_>>>()?.join(",")))
@@ -77,7 +77,7 @@ pub(super) fn said(of: &MessageDescriptor, json: &str) -> Option<String> {
     }
 }
 
-fn said_of_field(field: &FieldDescriptor, json: &str) -> Option<String> {
+fn meaning_of_field(field: &FieldDescriptor, json: &str) -> Option<String> {
     let Kind::Message(of) = field.kind() else { return None };
     if field.is_map() {
         let values = of.map_entry_value_field();
@@ -85,17 +85,18 @@ fn said_of_field(field: &FieldDescriptor, json: &str) -> Option<String> {
         let Members(entries) = serde_json::from_str(json).ok()?;
         let entries = entries.iter().map(|(key, value)| {
             let value = value.get();
-            let said = said(&of, value);
+            let said = meaning_of(&of, value);
             Some(format!("{}:{}", serde_json::to_string(key).ok()?, said.as_deref().unwrap_or(value)))
         });
         return Some(format!("{{{}}}", entries.collect::<Option<Vec<_>>>()?.join(",")));
     }
     if field.is_list() {
         let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
-        let items = items.iter().map(|item| said(&of, item.get()).unwrap_or_else(|| item.get().to_owned()));
+        let items =
+            items.iter().map(|item| meaning_of(&of, item.get()).unwrap_or_else(|| item.get().to_owned()));
         return Some(format!("[{}]", items.collect::<Vec<_>>().join(",")));
     }
-    said(&of, json)
+    meaning_of(&of, json)
 }
 
 fn decimal(json: &str) -> Option<String> {
@@ -107,7 +108,7 @@ fn decimal(json: &str) -> Option<String> {
         scale: i64,
     }
     let Decimal { value, scale } = serde_json::from_str(json).ok()?;
-    Meaning::Decimal(scale).said(value.get())
+    Meaning::Decimal(scale).meaning_of(value.get())
 }
 
 /// A date with all its parts. One without a year or a day stays as it is.
@@ -134,7 +135,7 @@ fn time(json: &str) -> Option<String> {
     }
     let Time { hours, minutes, seconds, nanos } = serde_json::from_str(json).ok()?;
     let whole = (i64::from(hours) * 60 + i64::from(minutes)) * 60 + i64::from(seconds);
-    Meaning::Time(NANOS).said_of_integer(whole * NANOS + i64::from(nanos))
+    Meaning::Time(NANOS).meaning_of_integer(whole * NANOS + i64::from(nanos))
 }
 
 #[cfg(test)]

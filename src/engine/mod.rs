@@ -26,7 +26,7 @@ pub(crate) fn find(config: &Config) -> Result<&'static EngineDriver> {
     let kind = config.index.kind;
     let found = ENGINES.iter().find(|driver| driver.kind == *kind);
     found.copied().ok_or_else(|| {
-        Error::failed(format!("no engine is known for the index {:?}; this is a bug, report it", kind.name))
+        Error::failure(format!("no engine is known for the index {:?}; this is a bug, report it", kind.name))
     })
 }
 

@@ -112,7 +112,7 @@ impl EntityFields for Fields<'_> {
 impl Fields<'_> {
     /// The fields that have a value and are not among `known`, as names and canonical JSON. `known` is in the order of
     /// names, and so are they.
-    pub fn beside(&self, known: &[&str]) -> impl Iterator<Item = (&str, &[u8])> {
+    pub fn fields_except(&self, known: &[&str]) -> impl Iterator<Item = (&str, &[u8])> {
         let mut known = known.iter().map(|name| (key_of(name.as_bytes()), name.as_bytes())).peekable();
         self.fields.iter().filter_map(move |field| {
             let name = (field.key, field.name);
@@ -166,7 +166,7 @@ mod tests {
             }
             prop_assert_eq!(shown.get("absent"), None);
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let beside: Vec<_> = shown.beside(&known).collect();
+            let beside: Vec<_> = shown.fields_except(&known).collect();
             let expected: Vec<_> = registers.fields().filter(|(name, _)| !known.contains(name)).collect();
             prop_assert_eq!(beside, expected);
         }

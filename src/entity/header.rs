@@ -14,7 +14,7 @@ pub struct Header {
 
 impl Header {
     /// The header of an entity of which no event was seen.
-    pub fn unseen() -> Self {
+    pub fn of_unseen() -> Self {
         Self { liveness: Liveness::Unseen, fields: Box::default(), references: Box::default() }
     }
 

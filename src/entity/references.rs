@@ -23,11 +23,11 @@ impl References {
         if shown.liveness() != Liveness::Alive {
             return Self::Absent;
         }
-        shown.get(name).map_or(Self::Absent, Self::named)
+        shown.get(name).map_or(Self::Absent, Self::of_json)
     }
 
     /// The entities that canonical JSON names: one id, or a list of them.
-    pub fn named(json: &[u8]) -> Self {
+    pub fn of_json(json: &[u8]) -> Self {
         match json {
             json if json.first() == Some(&b'[') => {
                 let all: Vec<String> = serde_json::from_slice(json).unwrap_or_default();

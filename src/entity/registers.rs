@@ -102,7 +102,7 @@ impl Registers {
 
     /// The entity as it would be had this event come last; `None` when no event of a higher version came before it.
     /// A reader of the events in another order has seen it so.
-    pub fn supposing(&self, event: &Event) -> Option<Self> {
+    pub fn as_if_latest(&self, event: &Event) -> Option<Self> {
         if self.written.max(self.deleted) <= Some(event.version) {
             return None;
         }
@@ -158,17 +158,17 @@ impl Registers {
     }
 
     /// The version of the highest delete.
-    pub fn deleted(&self) -> Option<u64> {
+    pub fn delete_version(&self) -> Option<u64> {
         self.deleted
     }
 
     /// The version of the highest replace.
-    pub fn replaced(&self) -> Option<u64> {
+    pub fn replace_version(&self) -> Option<u64> {
         self.replaced
     }
 
     /// The version of the highest replace or merge.
-    pub fn written(&self) -> Option<u64> {
+    pub fn write_version(&self) -> Option<u64> {
         self.written
     }
 
@@ -253,7 +253,7 @@ mod tests {
         Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
     }
 
-    fn folded(events: &[Event]) -> Registers {
+    fn fold(events: &[Event]) -> Registers {
         let mut registers = Registers::default();
         events.iter().for_each(|event| registers.apply(event));
         registers
@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn a_delete_beats_a_replace_of_equal_version() {
         let events = [event(5, Action::Replace, &[("name", "\"a\"")]), event(5, Action::Delete, &[])];
-        assert_eq!(folded(&events).liveness(), Liveness::Deleted);
-        assert_eq!(folded(&events).get("name"), None);
+        assert_eq!(fold(&events).liveness(), Liveness::Deleted);
+        assert_eq!(fold(&events).get("name"), None);
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             event(5, Action::Merge, &[("name", "\"z\""), ("email", "\"e\"")]),
             event(4, Action::Merge, &[("phone", "\"1\"")]),
         ];
-        let registers = folded(&events);
+        let registers = fold(&events);
         assert_eq!(registers.get("name"), Some(&b"\"a\""[..]));
         assert_eq!(registers.get("email"), Some(&b"\"e\""[..]));
         assert_eq!(registers.get("phone"), None);
@@ -282,12 +282,12 @@ mod tests {
     #[test]
     fn an_empty_merge_above_a_delete_brings_the_entity_back() {
         let events = [event(1, Action::Delete, &[]), event(2, Action::Merge, &[])];
-        assert_eq!(folded(&events).liveness(), Liveness::Alive);
+        assert_eq!(fold(&events).liveness(), Liveness::Alive);
     }
 
     #[test]
     fn registers_come_back_from_every_format_that_they_are_told_in() {
-        let registers = folded(&[event(3, Action::Merge, &[("name", "\"ä\""), ("role", "null")])]);
+        let registers = fold(&[event(3, Action::Merge, &[("name", "\"ä\""), ("role", "null")])]);
         let json = serde_json::to_string(&registers).unwrap();
         assert_eq!(serde_json::from_str::<Registers>(&json).unwrap(), registers);
         let bytes = postcard::to_allocvec(&registers).unwrap();
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn version_zero_counts() {
-        let mut registers = folded(&[event(0, Action::Merge, &[("name", "\"a\"")])]);
+        let mut registers = fold(&[event(0, Action::Merge, &[("name", "\"a\"")])]);
         assert_eq!(registers.liveness(), Liveness::Alive);
         registers.apply(&event(0, Action::Delete, &[]));
         assert_eq!(registers.liveness(), Liveness::Deleted);
@@ -312,9 +312,9 @@ mod tests {
             event(2, Action::Merge, &[("phone", "\"1\"")]),
         ];
         for cut in 0..=events.len() {
-            let mut first = folded(&events[..cut]);
-            first.merge(folded(&events[cut..]));
-            assert_eq!(first, folded(&events), "cut at {cut}");
+            let mut first = fold(&events[..cut]);
+            first.merge(fold(&events[cut..]));
+            assert_eq!(first, fold(&events), "cut at {cut}");
         }
     }
 }

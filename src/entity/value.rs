@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{EntityFields, Liveness, NULL};
 use crate::json::{Object, is_number};
-use crate::plan::{Absent, ConditionPlan, FieldPlan, FieldType, TypePlan};
+use crate::plan::{AbsenceRule, ConditionPlan, FieldPlan, FieldType, TypePlan};
 
 /// The value of a declared field by its number; see [`value`].
 pub fn value_at<'a>(of: &TypePlan, field: u16, shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
@@ -20,9 +20,9 @@ pub fn value<'a>(field: &FieldPlan, shown: &'a impl EntityFields) -> Option<Cow<
         (Some(address), _) if field.kind == FieldType::Address => Some(without_nulls(address)),
         (Some(own), _) => Some(Cow::Borrowed(own)),
         (None, None) => None,
-        (None, Some(Absent::Join { fields, with })) => joined(fields, with, shown),
-        (None, Some(Absent::Value(value))) => Some(Cow::Owned(value.to_vec())),
-        (None, Some(Absent::Program(program))) => {
+        (None, Some(AbsenceRule::Join { fields, with })) => join_texts(fields, with, shown),
+        (None, Some(AbsenceRule::Value(value))) => Some(Cow::Owned(value.to_vec())),
+        (None, Some(AbsenceRule::Program(program))) => {
             let mut input = Vec::new();
             let mut object = Object::open(&mut input);
             shown.each(&mut |name, json| object.raw(name, json));
@@ -75,7 +75,7 @@ fn decimal(json: &[u8]) -> Option<(bool, Vec<u8>, i64)> {
 }
 
 /// The texts of some fields as one JSON string. Parts that are absent, empty or no text are skipped.
-fn joined<'a>(fields: &[&str], with: &[u8], shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
+fn join_texts<'a>(fields: &[&str], with: &[u8], shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
     let mut parts = fields.iter().filter_map(|field| shown.get(field)).filter(|json| is_part(json));
     let first = parts.next()?;
     let Some(second) = parts.next() else {

@@ -104,7 +104,7 @@ fn reasons(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Vec<S
         format!("the index rejected the document, it is in the dead letters ({reason}); correct it, then `tributary dead-letters retry`")
     }));
     if let Some(step) = state.marked {
-        reasons.push(format!("marked since step {step}: {}", on_its_way(&state.instance)));
+        reasons.push(format!("marked since step {step}: {}", explain_delivery(&state.instance)));
     }
     if state.fan_outs > 0 {
         let count = state.fan_outs;
@@ -120,12 +120,12 @@ fn reasons(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Vec<S
         );
     }
     if reasons.is_empty() {
-        reasons.push(changed_behind(state, answer));
+        reasons.push(explain_change_behind(state, answer));
     }
     reasons
 }
 
-fn on_its_way(instance: &str) -> &'static str {
+fn explain_delivery(instance: &str) -> &'static str {
     match instance {
         "writing" => "it is on its way",
         "catching up" => {
@@ -138,7 +138,7 @@ fn on_its_way(instance: &str) -> &'static str {
 }
 
 /// The cause that is left when no work of ours explains it.
-fn changed_behind(state: &StateSide, answer: &Holding) -> String {
+fn explain_change_behind(state: &StateSide, answer: &Holding) -> String {
     let what = match (&state.document, &answer.document) {
         (Some(_), None) => "the document was delivered, and was deleted in the index behind Tributary",
         (None, _) => "the document was written to the index, or put back, behind Tributary",
@@ -149,7 +149,7 @@ fn changed_behind(state: &StateSide, answer: &Holding) -> String {
 
 /// The top-level fields that differ, ours aside.
 fn differences(target: &Value, stored: &Value) -> Vec<FieldDifference> {
-    let (target, stored) = (shown(target), shown(stored));
+    let (target, stored) = (strip_own(target), strip_own(stored));
     let names: BTreeSet<&String> = target.keys().chain(stored.keys()).collect();
     let differing = names.into_iter().filter(|name| target.get(*name) != stored.get(*name));
     differing
@@ -166,7 +166,7 @@ fn differences(target: &Value, stored: &Value) -> Vec<FieldDifference> {
 }
 
 /// A document without the program's own members.
-fn shown(document: &Value) -> Map<String, Value> {
+fn strip_own(document: &Value) -> Map<String, Value> {
     let mut document = document.as_object().cloned().unwrap_or_default();
     remove_own(&mut document);
     document

@@ -41,7 +41,7 @@ pub(super) enum Slot {
 
 /// Why a record has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum NoEffectReason {
     /// Another made the same writes before.
     Repeats(Slot),
     /// A delete or a replace hides it.
@@ -64,7 +64,7 @@ pub(super) struct EntityRecords {
     /// How many records there are of the entity, below the state's positions.
     pub(super) records: u64,
     /// The last of those without effect.
-    pub(super) idle: VecDeque<(String, Why)>,
+    pub(super) idle: VecDeque<(String, NoEffectReason)>,
     /// How many have none.
     pub(super) idle_in_all: u64,
 }
@@ -270,7 +270,7 @@ impl<'a> Reading<'a> {
         let references: Vec<&str> =
             members.map(|relation| event.kind.get().field_at(relation.field).name).collect();
         let mut fields = event.fields.iter().filter(|field| references.contains(&field.name.as_str()));
-        fields.any(|field| References::named(&field.json).ids().iter().any(|id| **id == *self.id))
+        fields.any(|field| References::of_json(&field.json).ids().iter().any(|id| **id == *self.id))
     }
 
     /// The record that the state read last of a partition must be the one that lies there.
@@ -314,12 +314,14 @@ impl EntityRecords {
         let name = record_name(record);
         let event = match decoded {
             DecodeOutcome::Event(event) => event,
-            DecodeOutcome::Ignored | DecodeOutcome::Truncation(_) => return self.idle(name, Why::Ignored),
-            DecodeOutcome::Poison(reason) => return self.idle(name, Why::Poison(reason.clone())),
+            DecodeOutcome::Ignored | DecodeOutcome::Truncation(_) => {
+                return self.idle(name, NoEffectReason::Ignored);
+            }
+            DecodeOutcome::Poison(reason) => return self.idle(name, NoEffectReason::Poison(reason.clone())),
         };
         let mut alone = Row { home: row.home, ..Row::default() };
         if let Err(reason) = apply_one(&mut alone, event, record, &state.progress) {
-            return self.idle(name, Why::Poison(reason));
+            return self.idle(name, NoEffectReason::Poison(reason));
         }
         let slots = slots(&alone.registers, &row.registers);
         let first = slots.first().cloned();
@@ -334,13 +336,13 @@ impl EntityRecords {
             return;
         }
         let why = match first {
-            Some(slot) => Why::Repeats(slot),
+            Some(slot) => NoEffectReason::Repeats(slot),
             None => why_none(event, &alone.registers, &row.registers),
         };
         self.idle(name, why);
     }
 
-    fn idle(&mut self, name: String, why: Why) {
+    fn idle(&mut self, name: String, why: NoEffectReason) {
         self.idle_in_all += 1;
         if self.idle.len() == IDLE_MAX {
             self.idle.pop_front();
@@ -359,28 +361,28 @@ fn slots(alone: &Registers, whole: &Registers) -> Vec<Slot> {
             slots.push(slot);
         }
     };
-    version(alone.deleted(), whole.deleted(), Slot::Deleted);
+    version(alone.delete_version(), whole.delete_version(), Slot::Deleted);
     // Versions are kept below a delete too, where they decide nothing.
     let is_seen = |version: &u64| whole.hider(*version).is_none();
-    version(alone.replaced().filter(is_seen), whole.replaced(), Slot::Replaced);
-    version(alone.written().filter(is_seen), whole.written(), Slot::Written);
+    version(alone.replace_version().filter(is_seen), whole.replace_version(), Slot::Replaced);
+    version(alone.write_version().filter(is_seen), whole.write_version(), Slot::Written);
     slots
 }
 
 /// Why nothing of a record stands.
-fn why_none(event: &Event, alone: &Registers, whole: &Registers) -> Why {
+fn why_none(event: &Event, alone: &Registers, whole: &Registers) -> NoEffectReason {
     if let Some(hider) = whole.hider(event.version) {
-        return Why::Hidden(hider);
+        return NoEffectReason::Hidden(hider);
     }
     let is_higher = |(name, register): (&str, _)| whole.register(name).is_some_and(|other| other > register);
-    if alone.deleted() > whole.deleted()
-        || alone.written() > whole.written()
+    if alone.delete_version() > whole.delete_version()
+        || alone.write_version() > whole.write_version()
         || !alone.registers().all(is_higher)
     {
-        return Why::NotTaken;
+        return NoEffectReason::NotTaken;
     }
     let first = alone.registers().next().map(|(name, _)| Slot::Field(name.to_owned()));
-    Why::Overwritten(first.unwrap_or(Slot::Written))
+    NoEffectReason::Overwritten(first.unwrap_or(Slot::Written))
 }
 
 fn verb(action: Action) -> &'static str {
@@ -442,7 +444,7 @@ mod tests {
         }
     }
 
-    fn traced(events: &[Event], folded: &[Event]) -> (Row, EntityRecords) {
+    fn trace(events: &[Event], folded: &[Event]) -> (Row, EntityRecords) {
         let (mut row, state) = (Row::default(), state());
         folded.iter().for_each(|event| row.registers.apply(event));
         let mut traced = EntityRecords::default();
@@ -455,13 +457,13 @@ mod tests {
     proptest! {
         #[test]
         fn every_write_that_stands_has_its_record_and_every_record_is_accounted_for(events in events()) {
-            let (row, traced) = traced(&events, &events);
+            let (row, traced) = trace(&events, &events);
             for (name, _) in row.registers.registers() {
                 prop_assert!(traced.holders.contains_key(&Slot::Field(name.to_owned())), "{name}");
             }
             let holders: std::collections::BTreeSet<_> = traced.holders.values().collect();
             prop_assert_eq!(holders.len() as u64 + traced.idle_in_all, events.len() as u64);
-            prop_assert!(!traced.idle.iter().any(|(_, why)| *why == Why::NotTaken), "{:?}", traced.idle);
+            prop_assert!(!traced.idle.iter().any(|(_, why)| *why == NoEffectReason::NotTaken), "{:?}", traced.idle);
             // Without the records that hold nothing, the state is the same.
             let survivors = (0..).zip(&events).filter(|(offset, _)| holders.contains(&record_name(&record(*offset))));
             let mut alone = Registers::default();
@@ -481,8 +483,8 @@ mod tests {
                 fields: vec![EventField { name: "a".to_owned(), json: b"9".as_slice().into() }],
             };
             let all: Vec<Event> = events.iter().cloned().chain([above]).collect();
-            let (_, traced) = traced(&all, &events);
-            prop_assert_eq!(traced.idle.back().map(|(_, why)| why), Some(&Why::NotTaken));
+            let (_, traced) = trace(&all, &events);
+            prop_assert_eq!(traced.idle.back().map(|(_, why)| why), Some(&NoEffectReason::NotTaken));
         }
     }
 }

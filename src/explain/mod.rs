@@ -17,7 +17,7 @@ pub use self::computed_report::ComputedReport;
 pub use self::index::{FieldDifference, IndexSide};
 pub use self::log::{LogSide, WaitingRecord};
 pub use self::part::{ITSELF, Part};
-pub use self::report::{Explanation, FieldReport, Idle, OtherSides, PartReport, PartitionLag};
+pub use self::report::{Explanation, FieldReport, IdleRecord, OtherSides, PartReport, PartitionLag};
 pub use self::state::StateSide;
 pub use self::text::text;
 

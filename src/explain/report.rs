@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::computed_report::ComputedReport;
 use super::cut;
 use super::index::IndexSide;
-use super::log::{EntityRecords, LogSide, Slot, WaitingRecord, Why};
+use super::log::{EntityRecords, LogSide, NoEffectReason, Slot, WaitingRecord};
 use super::part::Part;
 use super::state::StateSide;
 use crate::entity::{Hider, Liveness, Register};
@@ -93,7 +93,7 @@ pub struct PartReport {
     /// How many records of it the log holds.
     pub records: u64,
     /// The last of those that have no effect.
-    pub without_effect: Vec<Idle>,
+    pub without_effect: Vec<IdleRecord>,
     /// How many have none.
     pub without_effect_in_all: u64,
 }
@@ -117,7 +117,7 @@ pub struct FieldReport {
 
 /// A record without effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Idle {
+pub struct IdleRecord {
     /// `topic/partition:offset`.
     pub record: String,
     /// Why.
@@ -217,7 +217,7 @@ impl PartReport {
                 record,
             })
         };
-        let idle = traced.idle.iter().map(|(record, why)| Idle {
+        let idle = traced.idle.iter().map(|(record, why)| IdleRecord {
             record: record.clone(),
             because: because(record, why, traced, letters),
         });
@@ -235,23 +235,29 @@ impl PartReport {
     }
 }
 
-fn because(record: &str, why: &Why, traced: &EntityRecords, letters: &HashSet<String>) -> String {
+fn because(record: &str, why: &NoEffectReason, traced: &EntityRecords, letters: &HashSet<String>) -> String {
     let holder = |slot: &Slot| {
         let holder = traced.holders.get(slot);
         holder.cloned().unwrap_or_else(|| format!("a record that is {NOT_IN_THE_LOG}"))
     };
     match why {
-        Why::Repeats(slot) => format!("repeats {}", holder(slot)),
-        Why::Hidden(Hider::Delete) => format!("at or below the delete of {}", holder(&Slot::Deleted)),
-        Why::Hidden(Hider::Replace) => format!("below the replacement by {}", holder(&Slot::Replaced)),
-        Why::Overwritten(slot @ Slot::Field(field)) => format!("{field} is overwritten by {}", holder(slot)),
-        Why::Overwritten(slot) => format!("below {}", holder(slot)),
-        Why::Poison(reason) => {
+        NoEffectReason::Repeats(slot) => format!("repeats {}", holder(slot)),
+        NoEffectReason::Hidden(Hider::Delete) => {
+            format!("at or below the delete of {}", holder(&Slot::Deleted))
+        }
+        NoEffectReason::Hidden(Hider::Replace) => {
+            format!("below the replacement by {}", holder(&Slot::Replaced))
+        }
+        NoEffectReason::Overwritten(slot @ Slot::Field(field)) => {
+            format!("{field} is overwritten by {}", holder(slot))
+        }
+        NoEffectReason::Overwritten(slot) => format!("below {}", holder(slot)),
+        NoEffectReason::Poison(reason) => {
             let waits = if letters.contains(record) { "" } else { " (not among the dead letters now)" };
             format!("dead letter: {reason}{waits}")
         }
-        Why::Ignored => "passed over, as [events.types] says".to_owned(),
-        Why::NotTaken => {
+        NoEffectReason::Ignored => "passed over, as [events.types] says".to_owned(),
+        NoEffectReason::NotTaken => {
             "not in the state, which is past it. The state was made from another log or configuration; \
                           delete the state's folder and start again to replay"
                 .to_owned()

@@ -72,7 +72,7 @@ impl StateSide {
         let position = snapshot.progress().version();
         let exists = projection.materialise(&snapshot, id, limits, position, &mut json)?;
         let document = exists.then(|| serde_json::from_slice(&json)).transpose().map_err(|error| {
-            Error::failed(format!("{}/{id}: the document is no JSON", projection.name())).because(error)
+            Error::failure(format!("{}/{id}: the document is no JSON", projection.name())).because(error)
         })?;
         let mark = snapshot.view().get(Space::DIRTY, &dirty_key(projection.number(), id))?;
         let mut parts =
@@ -82,12 +82,12 @@ impl StateSide {
         Ok(Self {
             child: child.clone(),
             instance: instance.to_owned(),
-            computed: computed(&snapshot, projection, (id, limits), document.as_ref())?,
+            computed: explain_computed(&snapshot, projection, (id, limits), document.as_ref())?,
             document,
             is_silent: state.is_partial() && itself == Some(Liveness::Unseen),
             marked: mark.and_then(|mark| Some(u64::from_be_bytes(mark.try_into().ok()?))),
             fan_outs: fan_outs(&snapshot, projection, id)?,
-            built_for: state.built_for(projection.name())?,
+            built_for: state.index_built_for(projection.name())?,
             parts_in_all: parts.in_all,
             parts: parts.found,
             progress: snapshot.progress().clone(),
@@ -97,7 +97,7 @@ impl StateSide {
 
 /// The key of a child whose id is `<embed>/<member>`, by the owner that the member refers to now.
 fn child_of(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<Option<String>> {
-    for (embed, relation) in projection.joined() {
+    for (embed, relation) in projection.child_embeds() {
         let member = id.strip_prefix(embed.name).and_then(|rest| rest.strip_prefix('/'));
         if let Some(member) = member {
             return key_now(snapshot, &Child { embed, relation, owner: "".into(), member });
@@ -107,7 +107,7 @@ fn child_of(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<Opt
 }
 
 /// The computed members, which are made of a document with all its members.
-fn computed(
+fn explain_computed(
     snapshot: &Snapshot,
     projection: Projection,
     (id, limits): (&str, Limits),
@@ -176,8 +176,8 @@ impl PartCollector<'_> {
                 RelationPlanOf::Reference { at, .. } => {
                     references(self.snapshot, of, id, at.field)?.ids().to_vec()
                 }
-                RelationPlanOf::Above { at, .. } => self.above((of, at.field), id)?,
-                RelationPlanOf::From(from) => self.below(of.plan(), from, id)?,
+                RelationPlanOf::Above { at, .. } => self.ids_above((of, at.field), id)?,
+                RelationPlanOf::From(from) => self.ids_below(of.plan(), from, id)?,
             };
             for member in ids {
                 if self.add(&path, to, &member)? && !embed.embeds.is_empty() {
@@ -189,7 +189,7 @@ impl PartCollector<'_> {
     }
 
     /// The entities above `id`, up to the root or to the first that is deleted: it is why the chain ends there.
-    fn above(&self, (of, field): (EntityType, u16), id: &str) -> Result<Vec<Arc<str>>> {
+    fn ids_above(&self, (of, field): (EntityType, u16), id: &str) -> Result<Vec<Arc<str>>> {
         let (mut ids, mut above) = (HashSet::from([Arc::<str>::from(id)]), Vec::new());
         let mut next = references(self.snapshot, of, id, field)?.first().cloned();
         while let Some(id) = next {
@@ -203,7 +203,7 @@ impl PartCollector<'_> {
     }
 
     /// The members that are embedded, as far as the document embeds them.
-    fn below(&mut self, plan: PlanRef, from: &FromPlan, id: &str) -> Result<Vec<Arc<str>>> {
+    fn ids_below(&mut self, plan: PlanRef, from: &FromPlan, id: &str) -> Result<Vec<Arc<str>>> {
         let max = match from.max {
             Maximum::Of(max) => usize::try_from(max).unwrap_or(usize::MAX),
             Maximum::Configured => self.limits.max_embedded_contacts,

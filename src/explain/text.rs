@@ -29,7 +29,7 @@ pub fn text(explanation: &Explanation) -> String {
             explanation.parts_left_out
         ));
     }
-    computed_lines(explanation, &mut lines);
+    add_computed_lines(explanation, &mut lines);
     lines.iter().map(|line| escape::value(line)).collect::<Vec<_>>().join("\n")
 }
 
@@ -44,7 +44,7 @@ fn head(explanation: &Explanation, lines: &mut Vec<String>) {
 }
 
 /// The computed members, each with its value or the reason why it has none.
-fn computed_lines(explanation: &Explanation, lines: &mut Vec<String>) {
+fn add_computed_lines(explanation: &Explanation, lines: &mut Vec<String>) {
     for ComputedReport { member, value, error } in &explanation.computed {
         lines.push(match error {
             Some(error) => format!("computed {member}: left out, because its program failed: {error}"),

@@ -57,8 +57,8 @@ impl LiveWorld {
         std::thread::Builder::new()
             .name("world".to_owned())
             .spawn(move || run(&world, &ready, &start))
-            .map_err(|error| Error::failed("the world's thread cannot be started").because(error))?;
-        written.recv().map_err(|_| Error::failed("the world's thread broke off"))??;
+            .map_err(|error| Error::failure("the world's thread cannot be started").because(error))?;
+        written.recv().map_err(|_| Error::failure("the world's thread broke off"))??;
         Ok(Self { go })
     }
 

@@ -151,7 +151,7 @@ impl Events {
             (false, 55..70) => self.record(id, "moved", |events, out, EntityId(_, number)| {
                 let employer = events.employ(number);
                 let employee = events.employee(number);
-                world::moved(out, &mut events.rng, &employee, employer)
+                world::write_move(out, &mut events.rng, &employee, employer)
             }),
             (false, _) => self.record(id, "updated", |events, out, _| {
                 write!(out, r#"{{"role":"{}"}}"#, world::role(&mut events.rng))

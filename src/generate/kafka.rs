@@ -63,18 +63,18 @@ impl Producing {
     }
 
     /// The first delivery that failed, if any has.
-    fn delivered(&self) -> Result<()> {
+    fn check_delivery(&self) -> Result<()> {
         let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), |error| Err(Self::failed(error)))
+        failed.map_or(Ok(()), |error| Err(Self::producer_error(error)))
     }
 
-    fn failed(error: KafkaError) -> Error {
-        Error::failed("the events cannot be produced; check the brokers and the topics").because(error)
+    fn producer_error(error: KafkaError) -> Error {
+        Error::failure("the events cannot be produced; check the brokers and the topics").because(error)
     }
 }
 
 fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Result<()> {
-    let failed = |error| Error::failed("the topics cannot be made; check kafka.brokers").because(error);
+    let failed = |error| Error::failure("the topics cannot be made; check kafka.brokers").because(error);
     let admin = client_config(config).create().map_err(|error| no_client("client", &error))?;
     let admin: AdminClient<DefaultClientContext> = admin;
     let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
@@ -82,7 +82,7 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))).collect();
     let options = AdminOptions::new().operation_timeout(Some(WAIT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed("the runtime cannot be started").because(error))?;
+    let runtime = runtime.map_err(|error| Error::failure("the runtime cannot be started").because(error))?;
     for made in runtime.block_on(admin.create_topics(&topics, &options)).map_err(failed)? {
         match made {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
@@ -95,7 +95,7 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
 impl RecordTarget for Producing {
     fn put(&mut self, record: &GeneratedRecord) -> Result<()> {
         // A record that follows a lost one would only be lost after it, each after its own wait.
-        self.delivered()?;
+        self.check_delivery()?;
         let topic = match record.kind == ORGANISATION {
             true => &self.organisations,
             false => &self.contacts,
@@ -114,7 +114,7 @@ impl RecordTarget for Producing {
                     message = back;
                     std::thread::park_timeout(Duration::from_millis(5));
                 }
-                Err((error, _)) => return Err(Self::failed(error)),
+                Err((error, _)) => return Err(Self::producer_error(error)),
             }
         }
     }
@@ -125,7 +125,7 @@ impl RecordTarget for Producing {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.producer.flush(FLUSH_WAIT).map_err(Self::failed)?;
-        self.delivered()
+        self.producer.flush(FLUSH_WAIT).map_err(Self::producer_error)?;
+        self.check_delivery()
     }
 }

@@ -30,7 +30,7 @@ impl Marker {
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut entries = std::fs::read_dir(folder).map_err(|error| folder_error(folder, error))?;
-                if entries.next().is_none() { Ok(Self::default()) } else { Err(foreign(folder)) }
+                if entries.next().is_none() { Ok(Self::default()) } else { Err(marker_error(folder)) }
             }
             Err(error) => Err(folder_error(folder, error)),
         }
@@ -40,7 +40,7 @@ impl Marker {
     pub(super) fn check(&self, folder: &Path, name: &str) -> Result<()> {
         let path = folder.join(name);
         match self.files.get(name) {
-            None => Err(foreign(&path)),
+            None => Err(marker_error(&path)),
             Some(None) => Ok(()),
             Some(Some(hash)) if hash_of(&path).map_err(|error| folder_error(folder, error))? == *hash => {
                 Ok(())
@@ -66,10 +66,10 @@ impl Marker {
 
 /// The error of a folder whose files cannot be written or read.
 pub(super) fn folder_error(folder: &Path, error: std::io::Error) -> Error {
-    Error::failed(format!("cannot write into {}; check the disk", folder.display())).because(error)
+    Error::failure(format!("cannot write into {}; check the disk", folder.display())).because(error)
 }
 
-fn foreign(path: &Path) -> Error {
+fn marker_error(path: &Path) -> Error {
     Error::usage(format!(
         "{} was not written by `generate` and is left as it is; name an empty or a new folder",
         path.display()

@@ -198,7 +198,7 @@ enum Purpose {
     Brand = 3,
 }
 
-fn drawn(seed: u64, number: u32, purpose: Purpose) -> Rng {
+fn rng_of(seed: u64, number: u32, purpose: Purpose) -> Rng {
     let mut seeded = Rng::new(seed ^ (purpose as u64) << 56);
     Rng::new(seeded.next() ^ u64::from(number))
 }
@@ -207,7 +207,7 @@ fn at<T>(items: &'static [T], index: u64) -> Option<&'static T> {
     items.get(usize::try_from(index).ok()?)
 }
 
-fn drawn_of<T>(rng: &mut Rng, items: &'static [T]) -> Option<&'static T> {
+fn draw_from<T>(rng: &mut Rng, items: &'static [T]) -> Option<&'static T> {
     at(items, rng.below(items.len() as u64))
 }
 
@@ -221,12 +221,12 @@ pub(super) struct Person {
 impl Person {
     /// The contact of this number.
     pub(super) fn of(seed: u64, number: u32) -> Self {
-        let mut rng = drawn(seed, number, Purpose::Person);
+        let mut rng = rng_of(seed, number, Purpose::Person);
         let mut order = usize::try_from(rng.below(FIRST_NAMES as u64)).unwrap_or(0);
         let mut found = None;
         for script in SCRIPTS {
             if let Some(first) = script.first.get(order) {
-                found = Some((*first, drawn_of(&mut rng, script.last).copied().unwrap_or_default()));
+                found = Some((*first, draw_from(&mut rng, script.last).copied().unwrap_or_default()));
                 break;
             }
             order -= script.first.len();
@@ -254,13 +254,13 @@ impl Brand {
     pub(super) fn of(seed: u64, number: u32) -> Self {
         const STRIDE: u64 = 77;
         let brands = (NAME.len() * TRADE.len()) as u64;
-        let first = drawn(seed, 0, Purpose::Brand).below(brands);
+        let first = rng_of(seed, 0, Purpose::Brand).below(brands);
         // The stride has no factor in common with the number of brands, so that each comes once in a round.
         let index = (u64::from(number) * STRIDE + first).checked_rem(brands).unwrap_or(0);
         let trades = TRADE.len() as u64;
         let name = at(NAME, index / trades).copied().unwrap_or_default();
         let (trade, industry) = at(TRADE, index % trades).copied().unwrap_or_default();
-        let place = drawn_of(&mut drawn(seed, number, Purpose::Place), &PLACES).unwrap_or(&PLACES[0]);
+        let place = draw_from(&mut rng_of(seed, number, Purpose::Place), &PLACES).unwrap_or(&PLACES[0]);
         let round = u32::try_from(u64::from(number).checked_div(brands).unwrap_or(0)).unwrap_or(0);
         Self { name, trade, industry, place, round }
     }

@@ -84,7 +84,7 @@ fn a_world_is_plausible() {
 }
 
 /// The entities of a topic after all of their events, each with all the fields that it ever got.
-fn folded(records: &[Value]) -> HashMap<&str, serde_json::Map<String, Value>> {
+fn fold(records: &[Value]) -> HashMap<&str, serde_json::Map<String, Value>> {
     let sequence =
         |record: &Value| record["value"]["sequence"].as_str().map_or(0, |text| text.parse().unwrap());
     let mut in_order: Vec<&Value> = records.iter().collect();
@@ -103,7 +103,7 @@ fn addresses_are_of_the_own_name_at_the_own_organisation_and_phones_of_its_count
     generate(&options(folder.path(), 200, 3_000, 12_000, 5)).unwrap();
     let (organisations, contacts) =
         (lines(folder.path(), "organisations.jsonl"), lines(folder.path(), "contacts.jsonl"));
-    let (organisations, contacts) = (folded(&organisations), folded(&contacts));
+    let (organisations, contacts) = (fold(&organisations), fold(&contacts));
     let codes = [
         ("GB", "+44", "0"),
         ("PL", "+48", "12"),

@@ -105,7 +105,7 @@ pub(super) fn contact(
 
 /// Writes the fields that change when a contact goes to another organisation: its address and its number go
 /// with it.
-pub(super) fn moved(
+pub(super) fn write_move(
     out: &mut String,
     rng: &mut Rng,
     employee: &Employee,

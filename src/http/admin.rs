@@ -119,7 +119,7 @@ async fn ask_fold<T: Serialize + Send + 'static>(
 
 /// A consistent copy of the state, for a rebuild.
 pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Response {
-    if let Some(refused) = unacceptable(&admin, &headers) {
+    if let Some(refused) = refuse(&admin, &headers) {
         return refused;
     }
     let (body, mut pieces) = pieces();
@@ -180,7 +180,7 @@ pub(super) fn request<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<T, Box<Response>> {
-    if let Some(refused) = unacceptable(admin, headers) {
+    if let Some(refused) = refuse(admin, headers) {
         return Err(Box::new(refused));
     }
     serde_json::from_slice(body).map_err(|error| {
@@ -190,7 +190,7 @@ pub(super) fn request<T: DeserializeOwned>(
 
 /// Why an order is refused: it has no token, or it comes from a page of another origin. Such a page can send plain
 /// text without asking first, and no JSON.
-pub(super) fn unacceptable(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
+pub(super) fn refuse(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
     if admin.is_closed {
         return Some(problem(StatusCode::FORBIDDEN, ADMIN_CLOSED));
     }

@@ -31,13 +31,13 @@ pub(super) fn client() -> reqwest::Result<Client> {
 
 /// Sends `request` to the instance at `address`, whose answer begins within `wait`.
 pub(super) async fn ask(address: &str, request: RequestBuilder, wait: Duration) -> Result<InstanceAnswer> {
-    let sent = timeout(wait, request.send()).await.map_err(|silent| broken(address, silent))?;
-    let response = sent.map_err(|error| broken(address, error.without_url()))?;
+    let sent = timeout(wait, request.send()).await.map_err(|silent| answer_error(address, silent))?;
+    let response = sent.map_err(|error| answer_error(address, error.without_url()))?;
     Ok(InstanceAnswer { address: address.to_owned(), response, read: Vec::new() })
 }
 
-fn broken(address: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::failed(format!("the instance at {address} does not answer")).because(error)
+fn answer_error(address: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::failure(format!("the instance at {address} does not answer")).because(error)
 }
 
 impl InstanceAnswer {
@@ -68,8 +68,8 @@ impl InstanceAnswer {
     /// When it breaks off, or takes longer than [`SILENCE_MAX`].
     pub(super) async fn whole(self, most: usize) -> Result<Option<Vec<u8>>> {
         let read = timeout(SILENCE_MAX, body::read(self.response, most)).await;
-        let read = read.map_err(|late| broken(&self.address, late))?;
-        read.map_err(|error| broken(&self.address, error.without_url()))
+        let read = read.map_err(|late| answer_error(&self.address, late))?;
+        read.map_err(|error| answer_error(&self.address, error.without_url()))
     }
 
     async fn more(&mut self) -> Option<Bytes> {

@@ -12,7 +12,7 @@ use super::answer::{self, SILENCE_MAX};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
-use crate::pipeline::retry::{DiscardOutcome, RetryOutcome};
+use crate::pipeline::dead_letter_outcomes::{DiscardOutcome, RetryOutcome};
 use crate::verify::{Line, VerifyRequest};
 
 /// The file in the state's folder that names the address.
@@ -63,7 +63,7 @@ impl InstanceClient {
     /// When the instance does not answer as expected.
     pub async fn status(&self) -> Result<Value> {
         let bytes = self.ask(Method::GET, "/status", String::new()).await?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
+        serde_json::from_slice(&bytes).map_err(|error| self.version_error(error))
     }
 
     /// Has dead letters folded again, all or those named.
@@ -73,7 +73,7 @@ impl InstanceClient {
     pub async fn retry(&self, names: Option<Vec<String>>) -> Result<RetryOutcome> {
         let body = json!({"names": names}).to_string();
         let bytes = self.ask(Method::POST, "/admin/dead-letters/retry", body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
+        serde_json::from_slice(&bytes).map_err(|error| self.version_error(error))
     }
 
     /// Has dead letters taken out for good, all or those named.
@@ -83,7 +83,7 @@ impl InstanceClient {
     pub async fn discard(&self, names: Option<Vec<String>>) -> Result<DiscardOutcome> {
         let body = json!({"names": names}).to_string();
         let bytes = self.ask(Method::POST, "/admin/dead-letters/discard", body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
+        serde_json::from_slice(&bytes).map_err(|error| self.version_error(error))
     }
 
     /// Has its state copied by links into the folder of this name that the caller made; false when it sees another disk.
@@ -93,7 +93,7 @@ impl InstanceClient {
     pub async fn link(&self, name: &str) -> Result<bool> {
         let body = json!({"into": name}).to_string();
         let bytes = self.ask(Method::POST, "/admin/state/link", body).await?;
-        let answer: Value = serde_json::from_slice(&bytes).map_err(|error| self.odd(error))?;
+        let answer: Value = serde_json::from_slice(&bytes).map_err(|error| self.version_error(error))?;
         Ok(answer.get("linked") == Some(&Value::Bool(true)))
     }
 
@@ -106,7 +106,7 @@ impl InstanceClient {
         let answer = runtime.block_on(answer::ask(&self.address, request, COPY_WAIT))?;
         let status = answer.status();
         if status != 200 {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the instance at {} answered {status} to a request for a copy of its state; check http.token, and \
                  that it is of this version",
                 self.address
@@ -122,7 +122,7 @@ impl InstanceClient {
     pub async fn explain(&self, projection: &str, id: &str) -> Result<StateSide> {
         let body = json!({"projection": projection, "id": id}).to_string();
         let bytes = self.ask(Method::POST, "/admin/explain", body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
+        serde_json::from_slice(&bytes).map_err(|error| self.version_error(error))
     }
 
     /// Has the index compared with the state; every line goes to `each`, until it breaks off itself.
@@ -134,37 +134,37 @@ impl InstanceClient {
         question: &VerifyRequest,
         mut each: impl FnMut(Line) -> Result<()>,
     ) -> Result<()> {
-        let body = serde_json::to_string(question).map_err(|error| self.odd(error))?;
+        let body = serde_json::to_string(question).map_err(|error| self.version_error(error))?;
         let request = self.request(Method::POST, "/admin/verify", body)?;
         let mut answer = answer::ask(&self.address, request, SILENCE_MAX).await?;
         if answer.status() != 200 {
             let text = answer.next_line().await.unwrap_or_default();
-            return Err(self.refused(answer.status(), &text));
+            return Err(self.refusal_error(answer.status(), &text));
         }
         while let Some(line) = answer.next_line().await {
-            let line: Line = serde_json::from_slice(&line).map_err(|error| self.odd(error))?;
+            let line: Line = serde_json::from_slice(&line).map_err(|error| self.version_error(error))?;
             let is_last = matches!(line, Line::Summary(_) | Line::Error(_));
             each(line)?;
             if is_last {
                 return Ok(());
             }
         }
-        Err(Error::failed(format!("the instance at {} broke off; look at its log", self.address)))
+        Err(Error::failure(format!("the instance at {} broke off; look at its log", self.address)))
     }
 
-    fn refused(&self, status: u16, body: &[u8]) -> Error {
+    fn refusal_error(&self, status: u16, body: &[u8]) -> Error {
         let detail = serde_json::from_slice::<Value>(body)
             .ok()
             .and_then(|value| Some(value.get("detail")?.as_str()?.to_owned()));
-        Error::failed(format!(
+        Error::failure(format!(
             "the instance at {} answered {status}: {}",
             self.address,
             detail.unwrap_or_default()
         ))
     }
 
-    fn odd(&self, error: serde_json::Error) -> Error {
-        Error::failed(format!("the instance at {} answers oddly; is it of this version?", self.address))
+    fn version_error(&self, error: serde_json::Error) -> Error {
+        Error::failure(format!("the instance at {} answers oddly; is it of this version?", self.address))
             .because(error)
     }
 
@@ -187,11 +187,11 @@ impl InstanceClient {
         let answer = answer::ask(&self.address, request, wait).await?;
         let status = answer.status();
         let bytes = answer.whole(ANSWER_BYTES_MAX).await?.ok_or_else(|| {
-            Error::failed(format!(
+            Error::failure(format!(
                 "what answers at {} sends more to {path} than an instance would; is another program there?",
                 self.address
             ))
         })?;
-        if status == 200 { Ok(bytes) } else { Err(self.refused(status, &bytes)) }
+        if status == 200 { Ok(bytes) } else { Err(self.refusal_error(status, &bytes)) }
     }
 }

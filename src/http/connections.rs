@@ -31,12 +31,12 @@ struct OpenConnection {
 
 impl Connections {
     /// Takes in a connection whose task `spawn` begins. The connection is open until the task drops its
-    /// [`Leaving`]. Where `most` are open already, the one that has stood still for longest is closed.
+    /// [`ConnectionGuard`]. Where `most` are open already, the one that has stood still for longest is closed.
     pub(super) fn take(
         self: &Arc<Self>,
         most: usize,
         progress: Arc<ConnectionProgress>,
-        spawn: impl FnOnce(Leaving) -> AbortHandle,
+        spawn: impl FnOnce(ConnectionGuard) -> AbortHandle,
     ) {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let mut open = self.lock();
@@ -46,7 +46,7 @@ impl Connections {
                 closed.task.abort();
             }
         }
-        let task = spawn(Leaving { connections: Arc::clone(self), number });
+        let task = spawn(ConnectionGuard { connections: Arc::clone(self), number });
         open.insert(number, OpenConnection { progress, task });
     }
 
@@ -63,12 +63,12 @@ fn slowest(open: &HashMap<u64, OpenConnection>) -> Option<u64> {
 }
 
 /// Ends a connection's place when it is dropped.
-pub(super) struct Leaving {
+pub(super) struct ConnectionGuard {
     connections: Arc<Connections>,
     number: u64,
 }
 
-impl Drop for Leaving {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.connections.lock().remove(&self.number);
     }
@@ -101,16 +101,16 @@ impl ConnectionProgress {
     }
 
     /// Takes note that a request is worked on until the value is dropped.
-    pub(super) fn work(self: &Arc<Self>) -> Working {
+    pub(super) fn work(self: &Arc<Self>) -> RequestGuard {
         self.working.fetch_add(1, Ordering::Relaxed);
-        Working(Arc::clone(self))
+        RequestGuard(Arc::clone(self))
     }
 }
 
 /// A request is worked on.
-pub(super) struct Working(Arc<ConnectionProgress>);
+pub(super) struct RequestGuard(Arc<ConnectionProgress>);
 
-impl Drop for Working {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.working.fetch_sub(1, Ordering::Relaxed);
         self.0.note();

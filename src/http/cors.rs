@@ -28,7 +28,7 @@ impl Origins {
     }
 
     /// The origin that the answer to a request names as allowed.
-    fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    fn match_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         if self.0.iter().any(|origin| origin == ANY) {
             return Some(HeaderValue::from_static(ANY));
         }
@@ -44,7 +44,7 @@ pub(super) async fn share(Shared(origins): Shared<Origins>, request: Request, ne
     if origins.0.is_empty() || !first.is_some_and(|first| SHARED.contains(&first)) {
         return next.run(request).await;
     }
-    let allowed = origins.allowed(request.headers());
+    let allowed = origins.match_origin(request.headers());
     let is_preflight = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if is_preflight {

@@ -222,11 +222,11 @@ fn of_index(page: &mut MetricsPage, index: &IndexRequests) {
 /// Labels with their braces.
 fn labels(pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<String> =
-        pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
     format!("{{{}}}", pairs.join(","))
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

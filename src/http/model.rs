@@ -150,7 +150,7 @@ impl Describer<'_> {
 
     fn collection(&self, collection: Collection) -> CollectionDescription {
         let plan = collection.get();
-        let matched = plan.searched_members().map(|(_, members, _)| MatchedDescription {
+        let matched = plan.members_to_search().map(|(_, members, _)| MatchedDescription {
             embed: members.path,
             member: &members.label,
             hit: members.hit.clone(),

@@ -20,7 +20,7 @@ impl Hosts {
     }
 
     /// The name that a request is for, if it may not be for that one.
-    pub(super) fn foreign(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn find_foreign(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
         let in_header = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?"));
         let mut named = in_header.chain(uri.authority().map(axum::http::uri::Authority::as_str));
         named.find(|host| !self.holds(host)).map(str::to_owned)
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn numbers_and_known_names_are_answered() {
         let hosts = Hosts::new(&["search.example".to_owned()], "box:8080");
-        let foreign = |host: &str| hosts.foreign(&Uri::from_static("/"), &headers(&[("host", host)]));
+        let foreign = |host: &str| hosts.find_foreign(&Uri::from_static("/"), &headers(&[("host", host)]));
         for host in [
             "127.0.0.1",
             "127.0.0.1:8080",
@@ -94,9 +94,9 @@ mod tests {
             assert_eq!(foreign(host).as_deref(), Some(host), "{host}");
         }
         let by_line = Uri::from_static("http://evil.example/search");
-        assert!(hosts.foreign(&by_line, &headers(&[("host", "localhost")])).is_some());
+        assert!(hosts.find_foreign(&by_line, &headers(&[("host", "localhost")])).is_some());
         assert_eq!(
-            hosts.foreign(&Uri::from_static("/"), &HeaderMap::new()),
+            hosts.find_foreign(&Uri::from_static("/"), &HeaderMap::new()),
             None,
             "no browser leaves it out"
         );

@@ -60,7 +60,7 @@ pub async fn watch_index(
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = stop.requested() => return,
+            () = stop.wait() => return,
         }
     }
 }
@@ -68,7 +68,7 @@ pub async fn watch_index(
 /// The projections whose index is not full, while the others answer, and the server.
 async fn look(index: &dyn SearchIndex, projections: &[String]) -> Result<(Vec<String>, Option<String>)> {
     let server = index.server().await?;
-    let unfilled = index.unfilled(projections).await?;
+    let unfilled = index.find_unfilled(projections).await?;
     if unfilled.is_empty() {
         index.ping().await?;
     }

@@ -68,7 +68,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_failed_serves_nobody() {
         let refreshes = Refreshes::default();
-        assert!(refreshes.share(async { Err(Error::failed("away")) }).await.is_err());
+        assert!(refreshes.share(async { Err(Error::failure("away")) }).await.is_err());
         let mut refreshed = false;
         refreshes
             .share(async {

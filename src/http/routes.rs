@@ -115,14 +115,14 @@ pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(site.origins.clone(), cors::share))
-        .layer(from_fn_with_state(site.clone(), guarded))
+        .layer(from_fn_with_state(site.clone(), guard))
         .with_state(site);
     server::serve(listener, router, stop).await;
 }
 
 /// Answers a request that is for this instance and is there whole in time.
-async fn admitted(hosts: &Hosts, request: Request, next: Next) -> Response {
-    if let Some(host) = hosts.foreign(request.uri(), request.headers()) {
+async fn admit(hosts: &Hosts, request: Request, next: Next) -> Response {
+    if let Some(host) = hosts.find_foreign(request.uri(), request.headers()) {
         let detail =
             format!("{host:?} is no name of this instance; add it to http.hosts, or ask by the address");
         return problem(StatusCode::MISDIRECTED_REQUEST, &detail);
@@ -140,10 +140,10 @@ async fn admitted(hosts: &Hosts, request: Request, next: Next) -> Response {
 }
 
 /// Headers for every answer, and its count.
-async fn guarded(Shared(site): Shared<Site>, request: Request, next: Next) -> Response {
+async fn guard(Shared(site): Shared<Site>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let counting = site.requests.begin(route.map_or(NO_ROUTE, MatchedPath::as_str));
-    let mut response = admitted(&site.hosts, request, next).await;
+    let mut response = admit(&site.hosts, request, next).await;
     counting.finish(response.status());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

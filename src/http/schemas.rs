@@ -9,7 +9,7 @@ use super::explain::ExplainRequest;
 use super::model::ModelDescription;
 use super::problem::Problem;
 use super::suggest::Suggestions;
-use crate::pipeline::retry::{DiscardOutcome, RetryOutcome};
+use crate::pipeline::dead_letter_outcomes::{DiscardOutcome, RetryOutcome};
 use crate::pipeline::status::Report;
 use crate::search::service::Page;
 use crate::verify::{Line, VerifyRequest};

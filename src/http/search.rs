@@ -65,7 +65,7 @@ impl SearchSite {
     async fn page(&self, request: &Request) -> HandlerAnswer<Page> {
         self.check_filled(request, &[request.collection])?;
         let reached = self.wait(request).await?;
-        Ok(self.bounded(&self.index_requests.search, self.searcher.search(request, reached)).await?)
+        Ok(self.answer_in_time(&self.index_requests.search, self.searcher.search(request, reached)).await?)
     }
 
     /// The projection of a name in a path.
@@ -76,20 +76,20 @@ impl SearchSite {
 
     async fn wait(&self, request: &Request) -> HandlerAnswer<Positions> {
         if request.consistent_with.is_empty() {
-            return Ok(self.status.delivered());
+            return Ok(self.status.low_watermark());
         }
         let until = Instant::now() + Duration::from_millis(request.timeout_ms);
         let watching = self.status.signals.wait_for_search();
         loop {
-            let moved = self.status.signals.moved();
+            let moved = self.status.signals.next_move();
             tokio::pin!(moved);
             // From here on no move is missed.
             moved.as_mut().enable();
-            let reached = self.reached(request.collection);
+            let reached = self.positions_of(request.collection);
             if reached.covers(&request.consistent_with) {
                 self.status.signals.note_refresh();
                 drop(watching);
-                self.bounded(&self.index_requests.refresh, self.refresh(request.collection)).await?;
+                self.answer_in_time(&self.index_requests.refresh, self.refresh(request.collection)).await?;
                 return Ok(reached);
             }
             let Some(remainder) = until.checked_duration_since(Instant::now()) else {
@@ -101,10 +101,10 @@ impl SearchSite {
     }
 
     /// How far the indexes are that such a search looks in.
-    fn reached(&self, collection: Collection) -> Positions {
-        match *collection.searched() {
-            [projection] => self.status.shown(projection),
-            _ => self.status.delivered(),
+    fn positions_of(&self, collection: Collection) -> Positions {
+        match *collection.projections_to_search() {
+            [projection] => self.status.positions_of_searches(projection),
+            _ => self.status.low_watermark(),
         }
     }
 
@@ -118,7 +118,7 @@ impl SearchSite {
 
     /// Refuses a search in an index that is not full, unless it says that a part is enough.
     pub(super) fn check_filled(&self, request: &Request, collections: &[Collection]) -> HandlerAnswer<()> {
-        let projections = collections.iter().flat_map(|collection| collection.searched());
+        let projections = collections.iter().flat_map(|collection| collection.projections_to_search());
         let projections: Vec<&str> = projections.map(Projection::name).collect();
         if request.allow_partial || self.status.are_filled(&projections) {
             return Ok(());
@@ -130,12 +130,16 @@ impl SearchSite {
     /// A page of one search, without views and waits for records.
     pub(super) async fn find(&self, request: &Request) -> HandlerAnswer<Page> {
         let found = self.searcher.searcher().search(request);
-        Ok(self.bounded(&self.index_requests.search, found).await?)
+        Ok(self.answer_in_time(&self.index_requests.search, found).await?)
     }
 
     /// The answer of the index to `work`, given up after a time. How long it took is noted in `durations`, with the wait
     /// for a place.
-    async fn bounded<T>(&self, durations: &Durations, work: impl Future<Output = Result<T>>) -> Result<T> {
+    async fn answer_in_time<T>(
+        &self,
+        durations: &Durations,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         let began = Instant::now();
         let timed = tokio::time::timeout(ANSWER_TIME, async {
             let _place = self.places.acquire().await;
@@ -155,10 +159,13 @@ impl SearchSite {
             return Err(none());
         }
         let found = self
-            .bounded(&self.index_requests.document, self.searcher.searcher().index().document(projection, id))
+            .answer_in_time(
+                &self.index_requests.document,
+                self.searcher.searcher().index().document(projection, id),
+            )
             .await?;
         match found {
-            Some(document) => Ok(shown(document)),
+            Some(document) => Ok(strip_own(document)),
             None if self.status.are_filled(&[projection]) => Err(none()),
             None => {
                 let detail = format!("{}; it may come", self.status.readiness().detail());
@@ -169,7 +176,7 @@ impl SearchSite {
 }
 
 /// A document without the keys that are Tributary's own.
-fn shown(mut document: Value) -> Value {
+fn strip_own(mut document: Value) -> Value {
     if let Some(members) = document.as_object_mut() {
         remove_own(members);
     }

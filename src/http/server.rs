@@ -73,7 +73,7 @@ async fn take_each(listener: TcpListener, router: Router, workers: Handle, stop:
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.requested() => break,
+            () = stop.wait() => break,
         };
         match accepted {
             Ok((stream, _)) => {
@@ -84,7 +84,7 @@ async fn take_each(listener: TcpListener, router: Router, workers: Handle, stop:
                     let answering = tokio::spawn(async move {
                         let is_probe = tokio::select! {
                             is_probe = tokio::time::timeout(HEAD_TIME, asks_probe(&stream)) => is_probe,
-                            () = stop.requested() => return,
+                            () = stop.wait() => return,
                         };
                         match is_probe {
                             Ok(Some(true)) => answer(stream, router, progress, (watcher, false)).await,
@@ -137,9 +137,9 @@ fn is_probe(head: &[u8]) -> bool {
 }
 
 /// A task that is aborted when its handle is dropped.
-struct Following(JoinHandle<()>);
+struct TaskGuard(JoinHandle<()>);
 
-impl Drop for Following {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -154,7 +154,7 @@ async fn hand_over(
     workers: &Handle,
 ) {
     let Ok(stream) = stream.into_std() else { return };
-    let mut following = Following(workers.spawn(async move {
+    let mut following = TaskGuard(workers.spawn(async move {
         if let Ok(stream) = TcpStream::from_std(stream) {
             answer(stream, router, progress, (watcher, true)).await;
         }

@@ -13,7 +13,7 @@ use hyper::body::Frame;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::admin::{Admin, unacceptable};
+use super::admin::{Admin, refuse};
 use super::problem::{Refusal, problem};
 use crate::verify::{Line, Verifier, VerifyRequest};
 
@@ -40,7 +40,7 @@ pub(super) async fn verify(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(refused) = unacceptable(&admin, &headers) {
+    if let Some(refused) = refuse(&admin, &headers) {
         return refused;
     }
     let question: VerifyRequest = match serde_json::from_slice(&body) {

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use super::{Model, checked};
+use super::{Model, check_text};
 
 /// The name of its file in findings.
 const FILE: &str = "builtin.toml";
@@ -25,10 +25,10 @@ const MAPPINGS: [(&str, &str); 3] = [
 
 /// The model that comes with the program.
 #[expect(clippy::expect_used, reason = "the text comes with the program, and tests read it")]
-pub fn built_in() -> &'static Model {
+pub fn default_model() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let mut model = checked(FILE, BUILT_IN).expect("the built-in model");
+        let mut model = check_text(FILE, BUILT_IN).expect("the built-in model");
         model.is_built_in = true;
         model
     })

@@ -93,8 +93,8 @@ pub(super) struct EmbedSearchDefinition {
 /// Reads a model's file.
 pub(super) fn read(root: &Section<'_>) -> Definition {
     root.refuse_others(&["entities", "projections"]);
-    let entities = root.named_sections("entities");
-    let projections = root.named_sections("projections");
+    let entities = root.sections_by_name("entities");
+    let projections = root.sections_by_name("projections");
     Definition {
         entities: entities.into_iter().map(|(name, section)| entities::read(name, &section)).collect(),
         projections: projections

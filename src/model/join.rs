@@ -42,7 +42,7 @@ impl Model {
         let found = self.projections.iter_mut().filter(|found| found.name == projection);
         for found in found {
             found.layout = layout;
-            if let Some(wrong) = wrong(found).into_iter().next() {
+            if let Some(wrong) = find_conflicts(found).into_iter().next() {
                 return Err(wrong);
             }
         }
@@ -50,6 +50,6 @@ impl Model {
     }
 }
 
-fn wrong(projection: &Projection) -> Vec<String> {
-    super::check::layout::wrong(projection)
+fn find_conflicts(projection: &Projection) -> Vec<String> {
+    super::check::layout::find_conflicts(projection)
 }

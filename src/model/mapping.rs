@@ -27,9 +27,9 @@ pub fn text(model: &Model, projection: &Projection) -> String {
     let mut mapping = match own {
         Some(text) if projection.layout == Layout::Nested => return text.to_owned(),
         Some(text) => serde_json::from_str(text).expect("a built-in mapping in JSON"),
-        None => derived(model, projection),
+        None => derive(model, projection),
     };
-    let joined: Vec<&str> = projection.joined().map(|(embed, _)| embed.name.as_str()).collect();
+    let joined: Vec<&str> = projection.child_embeds().map(|(embed, _)| embed.name.as_str()).collect();
     join::apply(&mut mapping, &projection.name, &joined);
     if own.is_none() {
         raise_limits(&mut mapping, projection);
@@ -69,19 +69,19 @@ impl Shape {
 ///
 /// A member that only `any` and computed members may hold is kept in the document and not indexed. The reason is that
 /// an index takes values of one type only. An embed by `from` is `nested` where search or a filter looks into it.
-fn derived(model: &Model, projection: &Projection) -> Value {
+fn derive(model: &Model, projection: &Projection) -> Value {
     let derivation = Derivation { model, projection };
     let mut properties = derivation.own();
     for (embed, path) in projection.embeds.iter().map(|embed| (embed, embed.name.clone())) {
         derivation.put_embed(&mut properties, embed, &path);
     }
     for compute in &projection.compute {
-        properties.insert(compute.name.clone(), stored());
+        properties.insert(compute.name.clone(), value_without_index());
     }
     if let Some(search) = &projection.search {
         properties.insert("_search".to_owned(), search_properties(search));
     }
-    properties.insert("_log".to_owned(), stored());
+    properties.insert("_log".to_owned(), value_without_index());
     let mut settings = Map::new();
     settings.insert("number_of_shards".to_owned(), 1.into());
     for (name, value) in [("auto_expand_replicas", "0-1"), ("refresh_interval", "1s"), ("gc_deletes", "1h")] {
@@ -93,7 +93,7 @@ fn derived(model: &Model, projection: &Projection) -> Value {
 /// Raises the limits of an index that are too low for a mapping as it is sent, or for its documents.
 fn raise_limits(mapping: &mut Value, projection: &Projection) {
     let properties = mapping.pointer("/mappings/properties").and_then(Value::as_object);
-    let needed = properties.map(|properties| (nested_most(properties, projection), fields_of(properties)));
+    let needed = properties.map(|properties| (count_nested(properties, projection), fields_of(properties)));
     let settings = mapping.pointer_mut("/settings/index").and_then(Value::as_object_mut);
     let Some(((nested, fields), settings)) = needed.zip(settings) else { return };
     let limits = [
@@ -108,7 +108,7 @@ fn raise_limits(mapping: &mut Value, projection: &Projection) {
 
 /// The most nested objects that a document may hold: its members that are mapped so, and those within each. A child is a
 /// document that holds those within it.
-fn nested_most(properties: &Map<String, Value>, projection: &Projection) -> u64 {
+fn count_nested(properties: &Map<String, Value>, projection: &Projection) -> u64 {
     fn within(properties: &Map<String, Value>, embed: &Embed) -> u64 {
         let inner = properties.get(&embed.name).and_then(|mapping| mapping.get("properties")?.as_object());
         inner.map_or(0, |inner| {
@@ -126,7 +126,7 @@ fn nested_most(properties: &Map<String, Value>, projection: &Projection) -> u64 
             _ => within,
         }
     }
-    let joined: Vec<&Embed> = projection.joined().map(|(embed, _)| embed).collect();
+    let joined: Vec<&Embed> = projection.child_embeds().map(|(embed, _)| embed).collect();
     let is_joined = |embed: &&Embed| joined.iter().any(|joined| joined.name == embed.name);
     let own = projection.embeds.iter().filter(|embed| !is_joined(embed)).map(|embed| most(properties, embed));
     let children = joined.iter().map(|embed| within(properties, embed));
@@ -168,7 +168,7 @@ impl Derivation<'_> {
             properties.insert(name.clone(), value);
         }
         if let Some(rest) = &projection.rest {
-            properties.insert(rest.clone(), flattened());
+            properties.insert(rest.clone(), object_of_any_members());
         }
         properties
     }
@@ -240,12 +240,12 @@ fn keyword() -> Value {
     json!({"type": "keyword", "ignore_above": KEYWORD_MAX})
 }
 
-fn flattened() -> Value {
+fn object_of_any_members() -> Value {
     json!({"type": "flattened", "ignore_above": KEYWORD_MAX, "depth_limit": 40})
 }
 
 /// Any value: it is kept, and no index is made of it.
-fn stored() -> Value {
+fn value_without_index() -> Value {
     json!({"type": "object", "enabled": false})
 }
 
@@ -272,8 +272,8 @@ fn field(kind: &DeclaredType, is_phone: bool) -> Value {
         DeclaredType::Number => json!({"type": "double", "ignore_malformed": true}),
         DeclaredType::Integer => json!({"type": "long", "ignore_malformed": true}),
         DeclaredType::Boolean => json!({"type": "boolean"}),
-        DeclaredType::Object | DeclaredType::Address => flattened(),
-        DeclaredType::Any => stored(),
+        DeclaredType::Object | DeclaredType::Address => object_of_any_members(),
+        DeclaredType::Any => value_without_index(),
     }
 }
 

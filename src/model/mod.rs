@@ -6,13 +6,13 @@
 pub mod built_in_model;
 mod check;
 mod definition;
+pub mod entity_config;
 pub mod join;
 pub mod mapping;
 mod parts;
 mod path;
 pub mod program;
 mod relations;
-pub mod source;
 pub mod starting_model;
 mod tables;
 pub mod toml_text;
@@ -20,14 +20,14 @@ mod types;
 
 use std::path::Path;
 
-pub use self::built_in_model::{BUILT_IN, built_in};
+pub use self::built_in_model::{BUILT_IN, default_model};
 pub use self::parts::parts;
 pub use self::path::embed;
-pub use self::relations::{Beside, RelationRows, relations};
+pub use self::relations::{RelationRows, RowExtras, relations};
 pub use self::tables::ModelFinding;
 pub use self::types::{
-    Compute, Condition, DeclaredType, Default, Embed, EmbedSearch, Entity, Field, Filter, From, Layout,
-    Model, PathKind, PathTarget, Projection, Relation, Search,
+    Compute, Condition, DeclaredType, Default, Embed, EmbedSearch, Entity, Field, Filter, FromRelation,
+    Layout, Model, PathKind, PathTarget, Projection, Relation, Search,
 };
 
 /// The most entity types, and the most projections, of a model.
@@ -42,7 +42,7 @@ pub const DEPTH_MAX: usize = 4;
 /// # Errors
 /// All that is wrong with it, in the order of the file.
 pub fn load(file: Option<&Path>) -> Result<Model, Vec<ModelFinding>> {
-    let Some(file) = file else { return Ok(built_in().clone()) };
+    let Some(file) = file else { return Ok(default_model().clone()) };
     let name = file.display().to_string();
     match std::fs::read_to_string(file) {
         Ok(text) => parse(&name, &text),
@@ -55,13 +55,13 @@ pub fn load(file: Option<&Path>) -> Result<Model, Vec<ModelFinding>> {
 /// # Errors
 /// All that is wrong with it, in the order of the file.
 pub fn parse(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
-    let mut model = checked(file, text)?;
-    let built_in = built_in();
+    let mut model = check_text(file, text)?;
+    let built_in = default_model();
     model.is_built_in = model.entities == built_in.entities && model.projections == built_in.projections;
     Ok(model)
 }
 
-fn checked(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
+fn check_text(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
     tables::with_root(file, text, |root| check::check(&definition::read(root), root.notes()))
 }
 

@@ -29,7 +29,7 @@ pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String>
         put(&format!("compute {}", compute.name), format!("{}. {}", number + 1, compute.program));
     }
     search.iter().for_each(|search| put_search(&mut put, search));
-    for (entity, field) in used(model, projection) {
+    for (entity, field) in fields_of(model, projection) {
         put(&format!("field {}.{}", entity.name, field.name), field_value(field));
     }
     parts
@@ -53,7 +53,7 @@ fn put_search(put: &mut impl FnMut(&str, String), search: &Search) {
 }
 
 /// The declared fields that documents of the projection are made of.
-fn used<'a>(model: &'a Model, projection: &'a Projection) -> Vec<(&'a Entity, &'a Field)> {
+fn fields_of<'a>(model: &'a Model, projection: &'a Projection) -> Vec<(&'a Entity, &'a Field)> {
     let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let own = used.entry(&projection.of).or_default();
     own.extend(projection.show.iter().map(String::as_str));

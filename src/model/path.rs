@@ -55,7 +55,9 @@ impl<'a> Paths<'a> {
                 _ => None,
             };
         }
-        if let Some(kind) = embeds.iter().find_map(|embed| beside(embed, first)).filter(|_| rest.is_empty()) {
+        if let Some(kind) =
+            embeds.iter().find_map(|embed| find_member(embed, first)).filter(|_| rest.is_empty())
+        {
             return Some(kind);
         }
         let embed = embeds.iter().find(|embed| embed.name == *first)?;
@@ -72,7 +74,7 @@ impl<'a> Paths<'a> {
 }
 
 /// The members that an embed has beside its own.
-fn beside(embed: &Embed, name: &str) -> Option<PathKind> {
+fn find_member(embed: &Embed, name: &str) -> Option<PathKind> {
     let is = |member: &Option<String>| member.as_deref() == Some(name);
     match &embed.relation {
         Relation::Above { cycle, .. } => is(cycle).then_some(PathKind::Flag),

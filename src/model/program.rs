@@ -114,7 +114,8 @@ fn compile(source: &str) -> Result<CompiledProgram, String> {
     )?;
     let compiler = Compiler::default().with_funs(library::functions());
     compiler.compile(modules).map_err(|errors| {
-        let undefined = errors.iter().flat_map(|(_, errors)| errors).map(|(name, kind)| unknown(name, kind));
+        let undefined =
+            errors.iter().flat_map(|(_, errors)| errors).map(|(name, kind)| describe_undefined(name, kind));
         undefined.collect::<Vec<_>>().join("; ")
     })
 }
@@ -140,7 +141,7 @@ fn syntax(source: &str, error: &load::Error<&str>) -> String {
     }
 }
 
-fn unknown(name: &str, kind: &jaq_core::compile::Undefined) -> String {
+fn describe_undefined(name: &str, kind: &jaq_core::compile::Undefined) -> String {
     let functions: Vec<&str> = library::definitions().map(|definition| definition.name).collect();
     let natives: Vec<&str> = library::functions().map(|function| function.0).collect();
     let known = functions.into_iter().chain(natives).filter(|known| !library::REFUSED.contains(known));

@@ -16,14 +16,14 @@ pub struct RelationRows {
     /// The paths of the embeds that need them, such as `products.prices`.
     pub needed_by: Vec<String>,
     /// The other content of a row.
-    pub beside: Beside,
+    pub beside: RowExtras,
     /// True when no document reads them: they only lead from a changed entity to the documents that show it.
     pub is_only_for_changes: bool,
 }
 
 /// The content of a row beside the shown fields. Relations whose rows differ in it are held apart.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Beside {
+pub struct RowExtras {
     /// The fields whose words are searched.
     pub words: Vec<String>,
     /// The fields of which the digits are searched.
@@ -34,7 +34,7 @@ pub struct Beside {
     pub is_open: bool,
 }
 
-impl Beside {
+impl RowExtras {
     /// Of the rows that an embed of a projection reads; `is_first` says that it is directly in the projection.
     fn of(projection: &Projection, embed: &Embed, is_first: bool) -> Self {
         let searched = projection.search.iter().flat_map(|search| &search.embeds);
@@ -83,7 +83,7 @@ fn put_read(
                     conditions: from.conditions.clone(),
                     shown,
                     needed_by: vec![path.clone()],
-                    beside: Beside::of(projection, embed, is_first),
+                    beside: RowExtras::of(projection, embed, is_first),
                     is_only_for_changes: false,
                 },
             );
@@ -108,7 +108,7 @@ fn put_led_by(rows: &mut Vec<RelationRows>, entity: &str, embeds: &[Embed], path
                     conditions: Vec::new(),
                     shown: None,
                     needed_by: vec![path.clone()],
-                    beside: Beside::default(),
+                    beside: RowExtras::default(),
                     is_only_for_changes: true,
                 }),
             }

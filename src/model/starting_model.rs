@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::source::Format;
+use super::entity_config::Format;
 
 pub use self::toml_text::text;
 

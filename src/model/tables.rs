@@ -147,7 +147,11 @@ pub(super) fn nearest<'n>(text: &str, known: impl IntoIterator<Item = &'n str>) 
 }
 
 /// A sentence about a name that is none of those known.
-pub(super) fn unknown<'n>(what: &str, name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+pub(super) fn describe_unknown<'n>(
+    what: &str,
+    name: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(name, known.iter().copied()) {
         Some(near) => format!("{what}; allowed: {} (nearest: {near})", known.join(", ")),
@@ -203,7 +207,7 @@ impl<'a> Section<'a> {
     /// Notes each member that has another name than these.
     pub(super) fn refuse_others(&self, known: &[&str]) {
         for name in self.members().into_iter().filter(|name| !known.contains(name)) {
-            self.note(name, unknown("unknown key", name, known.iter().copied()));
+            self.note(name, describe_unknown("unknown key", name, known.iter().copied()));
         }
     }
 
@@ -229,11 +233,11 @@ impl<'a> Section<'a> {
 
     /// Notes a value that is none of those known.
     pub(super) fn note_unknown(&self, name: &str, what: &str, found: &str, known: &[&str]) {
-        self.note(name, unknown(what, found, known.iter().copied()));
+        self.note(name, describe_unknown(what, found, known.iter().copied()));
     }
 
     /// A text that must be there.
-    pub(super) fn needed(&self, name: &str, what: &str) -> Option<String> {
+    pub(super) fn require_text(&self, name: &str, what: &str) -> Option<String> {
         if !self.has(name) {
             self.note(name, format!("missing; {what} was expected"));
         }
@@ -304,7 +308,7 @@ impl<'a> Section<'a> {
     }
 
     /// The tables of a table, each with its name.
-    pub(super) fn named_sections(&self, name: &str) -> Vec<(&'a str, Section<'a>)> {
+    pub(super) fn sections_by_name(&self, name: &str) -> Vec<(&'a str, Section<'a>)> {
         let Some(section) = self.section(name) else { return Vec::new() };
         let named = |member: &'a str| Some((member, section.section(member)?));
         section.members().into_iter().filter_map(named).collect()
@@ -335,7 +339,7 @@ impl<'a> Section<'a> {
         let found = choices.iter().find(|(known, _)| *known == text);
         if found.is_none() {
             let what = format!("{text:?} is not known here");
-            self.note(name, unknown(&what, &text, choices.iter().map(|(known, _)| *known)));
+            self.note(name, describe_unknown(&what, &text, choices.iter().map(|(known, _)| *known)));
         }
         found.map(|(_, choice)| *choice)
     }

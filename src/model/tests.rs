@@ -10,7 +10,7 @@ fn findings(text: &str) -> Vec<String> {
 #[test]
 fn the_built_in_model_is_good() {
     assert_eq!(findings(BUILT_IN), Vec::<String>::new());
-    let model = built_in();
+    let model = default_model();
     assert!(model.is_built_in && parse("copy.toml", BUILT_IN).unwrap().is_built_in);
     let names: Vec<&str> = model.projections.iter().map(|projection| projection.name.as_str()).collect();
     assert_eq!(names, ["organisations", "contacts", "hierarchy"]);

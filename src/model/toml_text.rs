@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::source::EntityConfig;
+use super::entity_config::EntityConfig;
 use super::tables::join;
 use super::types::{
     Condition, DeclaredType, Default, Embed, Entity, Field, Layout, Model, Projection, Relation, Search,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::source::EntityConfig;
+use super::entity_config::EntityConfig;
 
 /// A checked model.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -171,12 +171,12 @@ pub enum Relation {
         cycle: Option<String>,
     },
     /// The entities that refer to the embedding entity, sorted by id.
-    From(From),
+    From(FromRelation),
 }
 
 /// `from`: the entities that refer to the embedding one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct From {
+pub struct FromRelation {
     /// The entity type that refers; the same as [`Embed::entity`].
     pub entity: String,
     /// Its reference.

@@ -13,7 +13,7 @@ use crate::sink::generations::unknown_index;
 
 /// How far the additions are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Adding {
+pub(super) enum AdditionsProgress {
     /// There are none.
     Nothing,
     /// To be looked for from then on.
@@ -37,7 +37,7 @@ enum AdditionAction {
     Note(u64),
 }
 
-impl Adding {
+impl AdditionsProgress {
     fn next(&self, now: Instant, queue: &Queue) -> AdditionAction {
         let has_backfill = |projection: &Projection| queue.has_backfill(*projection);
         let is_delivered = |step| queue.oldest_waiting().is_none_or(|oldest| oldest > step);
@@ -75,9 +75,9 @@ impl Adding {
 }
 
 /// Puts the additions in place, and has every document sent again where there are some.
-async fn put(context: &Context, indexes: &Indexes) -> Result<Adding> {
+async fn put(context: &Context, indexes: &Indexes) -> Result<AdditionsProgress> {
     let Some(numbers) = ask(context.sink().put_additions()).await? else {
-        return Ok(Adding::Due(Instant::now() + AGAIN_AFTER));
+        return Ok(AdditionsProgress::Due(Instant::now() + AGAIN_AFTER));
     };
     let mut named = Vec::new();
     for number in numbers {
@@ -85,20 +85,20 @@ async fn put(context: &Context, indexes: &Indexes) -> Result<Adding> {
         named.push((context.projection(number)?, index.clone()));
     }
     if named.is_empty() {
-        return Ok(Adding::Nothing);
+        return Ok(AdditionsProgress::Nothing);
     }
     for (projection, index) in &named {
         context.send_everything(*projection, index, true)?;
     }
     context.command(FoldCommand::ResumeBackfills)?;
     context.barrier().await?;
-    Ok(Adding::PendingBackfill(named.into_iter().map(|(projection, _)| projection).collect()))
+    Ok(AdditionsProgress::PendingBackfill(named.into_iter().map(|(projection, _)| projection).collect()))
 }
 
-async fn note(context: &Context, step: u64) -> Result<Adding> {
+async fn note(context: &Context, step: u64) -> Result<AdditionsProgress> {
     Ok(match ask(context.sink().note_additions()).await? {
-        Some(()) => Adding::Nothing,
-        None => Adding::Settling(step, Instant::now() + AGAIN_AFTER),
+        Some(()) => AdditionsProgress::Nothing,
+        None => AdditionsProgress::Settling(step, Instant::now() + AGAIN_AFTER),
     })
 }
 
@@ -125,13 +125,13 @@ mod tests {
     fn additions_are_noted_once_their_backfill_is_complete() {
         let queue = Queue::starting_at(4, None, Positions::default(), 0, Tuning::small());
         let now = Instant::now();
-        assert_eq!(Adding::Nothing.next(now, &queue), AdditionAction::Wait);
-        assert_eq!(Adding::Due(now).next(now, &queue), AdditionAction::Put);
-        assert_eq!(Adding::Due(now + AGAIN_AFTER).next(now, &queue), AdditionAction::Wait);
-        let pending = Adding::PendingBackfill(vec![CONTACTS]);
+        assert_eq!(AdditionsProgress::Nothing.next(now, &queue), AdditionAction::Wait);
+        assert_eq!(AdditionsProgress::Due(now).next(now, &queue), AdditionAction::Put);
+        assert_eq!(AdditionsProgress::Due(now + AGAIN_AFTER).next(now, &queue), AdditionAction::Wait);
+        let pending = AdditionsProgress::PendingBackfill(vec![CONTACTS]);
         assert_eq!(pending.next(now, &queue), AdditionAction::Settle);
         // The queue was not filled from the state yet, so documents wait since the first step.
-        assert_eq!(Adding::Settling(4, now).next(now, &queue), AdditionAction::Wait);
+        assert_eq!(AdditionsProgress::Settling(4, now).next(now, &queue), AdditionAction::Wait);
         let backfill = PendingBackfill { projection: CONTACTS, step: 4, cursor: None, left: 1 };
         queue.set_backfills(vec![backfill]);
         assert_eq!(pending.next(now, &queue), AdditionAction::Wait);

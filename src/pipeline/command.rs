@@ -3,8 +3,8 @@
 use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
+use super::dead_letter_outcomes::{DiscardOutcome, RetryOutcome};
 use super::fold::DocumentKey;
-use super::retry::{DiscardOutcome, RetryOutcome};
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::position::Positions;

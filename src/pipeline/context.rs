@@ -116,14 +116,14 @@ impl Context {
     /// # Errors
     /// When the fold is gone.
     pub(super) fn command(&self, command: FoldCommand) -> Result<()> {
-        self.commands.send(command).map_err(|_| Error::failed("the fold's thread is gone"))
+        self.commands.send(command).map_err(|_| Error::failure("the fold's thread is gone"))
     }
 
     /// Waits until the fold has carried out every earlier command, because only then the queue knows of it.
     pub(super) async fn barrier(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.command(FoldCommand::Barrier(reply))?;
-        answer.await.map_err(|_| Error::failed("the fold's thread is gone"))
+        answer.await.map_err(|_| Error::failure("the fold's thread is gone"))
     }
 
     /// Has every document sent, those that the state knows and those that it comes to know until then.

@@ -28,7 +28,7 @@ use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
-use crate::plan::shown_key;
+use crate::plan::display_key;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::Documents;
 use crate::sink::{Buffers, Outcome};
@@ -107,7 +107,7 @@ impl Delivery {
         let mut requests = BulkRequests::default();
         let mut unrefreshed = UnrefreshedWrites::default();
         loop {
-            let changed = self.queue.changed();
+            let changed = self.queue.next_change();
             tokio::pin!(changed);
             changed.as_mut().enable();
             // In this order, because a caller that forbids delivery and then finds it idle must be seen here.
@@ -141,7 +141,7 @@ impl Delivery {
                     ended?;
                     unrefreshed.note(&self.status);
                 }
-                () = unrefreshed.refreshed() => {}
+                () = unrefreshed.wait_for_end() => {}
                 () = &mut changed => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -211,7 +211,7 @@ impl Delivery {
         if self.backfills().are_complete() {
             self.buffers.close();
         }
-        outcome.failure.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        outcome.failure.map_or(Ok(()), |reason| Err(Error::failure(reason)))
     }
 
     /// Makes the documents of a chunk, which the queue knows by its number there; answers them with the chunk's own number.
@@ -269,7 +269,7 @@ impl Delivery {
             let this = Arc::clone(&self);
             blocking(move || {
                 let bases = this.bases().clone();
-                let bytes_max = this.pace.marked_bytes();
+                let bytes_max = this.pace.bytes_of_marked();
                 materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &bases)
             })
             .await?
@@ -298,7 +298,7 @@ impl Delivery {
         let RequestOutcome { rejected, finished, failure, .. } = outcome;
         // The fold's thread ends after this one. If it is gone, its own error is the one to report.
         let _ = self.commands.send(FoldCommand::Delivered { acknowledged, rejected, finished });
-        failure.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        failure.map_or(Ok(()), |reason| Err(Error::failure(reason)))
     }
 
     fn is_writer(&self) -> bool {
@@ -404,7 +404,7 @@ impl Delivery {
             }
         }
         let arrived = result.finished.iter().filter(|(_, is_done)| *is_done);
-        self.bases().arrived(arrived.map(|(document, _)| document));
+        self.bases().note_arrivals(arrived.map(|(document, _)| document));
         result
     }
 
@@ -417,7 +417,7 @@ impl Delivery {
         let own = above.and_then(|(stored, position)| base_of(stored, position));
         if let (Some((stored, position)), None) = (above, own) {
             self.bases().rise_above(document.clone(), stored, position, claim);
-            let (projection, id) = (document.0.name(), shown_key(&document.1));
+            let (projection, id) = (document.0.name(), display_key(&document.1));
             if !write.is_earlier {
                 Status::add(&self.status.foreign, 1);
                 tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");

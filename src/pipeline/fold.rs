@@ -68,7 +68,7 @@ pub struct StateWriter {
 }
 
 /// The work on the dead letters of a step, before its commit.
-type Bury<'a> = dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()> + 'a;
+type DeadLetterWriter<'a> = dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()> + 'a;
 
 impl StateWriter {
     /// Takes up where the state left off. Only documents of `projections` are marked.
@@ -155,7 +155,7 @@ impl StateWriter {
         &mut self,
         records: &[DecodedRecord],
         mut progress: FoldProgress,
-        bury: &mut Bury<'_>,
+        write_dead_letters: &mut DeadLetterWriter<'_>,
     ) -> Result<Step> {
         let mut tally = std::mem::take(&mut self.superseded);
         let view = self.state.view();
@@ -165,7 +165,7 @@ impl StateWriter {
         let poisoned = poison.len();
         let is_late = bug!(PoisonToldLate);
         if poisoned > 0 && !is_late {
-            bury(&mut *self.dead_letters, std::mem::take(&mut poison))?;
+            write_dead_letters(&mut *self.dead_letters, std::mem::take(&mut poison))?;
         }
         progress.step += 1;
         let mut changes = Changes::default();
@@ -184,7 +184,7 @@ impl StateWriter {
         }
         self.state.commit_fold(changes, written, progress.step)?;
         if poisoned > 0 && is_late {
-            bury(&mut *self.dead_letters, poison)?;
+            write_dead_letters(&mut *self.dead_letters, poison)?;
         }
         self.progress = progress;
         self.superseded = tally;
@@ -238,7 +238,8 @@ impl StateWriter {
 
     /// Writes down which index a projection's marks are for. A projection that is left out has none.
     pub fn set_built_for(&mut self, projection: Projection, index: &str) -> Result<()> {
-        if !self.projections.contains(&projection) || self.state.built_for(projection.name())? == index {
+        if !self.projections.contains(&projection) || self.state.index_built_for(projection.name())? == index
+        {
             return Ok(());
         }
         let mut changes = Changes::default();

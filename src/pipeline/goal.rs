@@ -5,7 +5,7 @@ use crate::position::Positions;
 
 /// When a run ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
+pub enum RunEnd {
     /// Never: it goes on until a stop is asked for.
     Stopped,
     /// When everything that was in the log at its start is in the index.
@@ -16,7 +16,7 @@ pub enum Until {
 
 /// The goal of a run.
 pub(super) struct Goal {
-    until: Until,
+    until: RunEnd,
     /// Where the log ended at the start.
     end: Positions,
     /// The step at which everything was folded that was there at the start.
@@ -25,18 +25,18 @@ pub(super) struct Goal {
 
 impl Goal {
     /// The goal of a run whose log ended at `end` when it started.
-    pub(super) fn new(until: Until, end: Positions) -> Self {
+    pub(super) fn new(until: RunEnd, end: Positions) -> Self {
         Self { until, end, folded_at: None }
     }
 
     /// True when the run ends by itself.
     pub(super) fn has_end(&self) -> bool {
-        self.until != Until::Stopped
+        self.until != RunEnd::Stopped
     }
 
     /// True when the delivered documents have to be searchable at the end.
     pub(super) fn is_search(&self) -> bool {
-        self.until == Until::Searchable
+        self.until == RunEnd::Searchable
     }
 
     /// True when everything up to the end is folded, and everything that was marked when it was is
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_goal_is_reached_once_the_end_is_folded_and_nothing_of_it_waits() {
-        let mut goal = Goal::new(Until::Delivered, positions(3));
+        let mut goal = Goal::new(RunEnd::Delivered, positions(3));
         assert!(goal.has_end() && !goal.is_search());
         let queue = |next: i64| Queue::starting_at(2, None, positions(next), 0, Tuning::small());
         assert!(!goal.is_reached(&queue(2)));

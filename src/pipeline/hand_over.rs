@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::position::Positions;
-use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, written};
+use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, to_record};
 
 /// A rebuild that sends no heartbeat for so long is taken for dead.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -112,7 +112,7 @@ impl MovedIndex {
             return Ok(());
         };
         let is_dead = self.is_dead(record.beat);
-        self.ended_at = ended_at(&record, &self.index);
+        self.ended_at = end_of_rebuild(&record, &self.index);
         match judge(record, &self.index, stopped_at, is_dead) {
             RebuildVerdict::Wait => {}
             RebuildVerdict::Covered(covered) => self.covered = Some(covered),
@@ -137,7 +137,7 @@ impl MovedIndex {
 }
 
 /// Where the rebuild of an index ended.
-fn ended_at(record: &Rebuild, index: &str) -> Option<Positions> {
+fn end_of_rebuild(record: &Rebuild, index: &str) -> Option<Positions> {
     let is_done = record.index == index && record.phase == Phase::Done;
     record.ended_at.as_deref().filter(|_| is_done).map(positions)
 }
@@ -148,7 +148,7 @@ fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool
     }
     if record.phase == Phase::Done {
         // Without an end it was taken from a rebuild that had died.
-        let ended_at = ended_at(&record, index);
+        let ended_at = end_of_rebuild(&record, index);
         return RebuildVerdict::Covered(ended_at.is_some_and(|ended_at| ended_at.covers(stopped_at)));
     }
     if is_dead {
@@ -161,7 +161,7 @@ fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool
     if known.is_some_and(|known| known.covers(stopped_at)) {
         return RebuildVerdict::Wait;
     }
-    record.stopped_at = Some(written(stopped_at));
+    record.stopped_at = Some(to_record(stopped_at));
     RebuildVerdict::Note(Box::new(record))
 }
 

@@ -40,7 +40,7 @@ impl Indexes {
 
     /// Which projections' aliases stand for another index than the one written, those aside that cannot be
     /// written at all.
-    pub(super) fn moved(&self, behind: &[Option<String>]) -> Vec<(usize, String)> {
+    pub(super) fn find_moved(&self, behind: &[Option<String>]) -> Vec<(usize, String)> {
         let pairs = behind.iter().zip(&self.names).enumerate();
         let moved = pairs.filter_map(|(number, (behind, index))| {
             let behind = behind.as_ref().filter(|at| *at != index && !self.refused.contains(at))?;
@@ -74,9 +74,9 @@ mod tests {
         let state = |index: &str| IndexState { index: index.to_owned(), created: false, is_filling: false };
         let mut indexes = Indexes::of(&[state("a-1"), state("b-1")]);
         let behind = [Some("a-1".to_owned()), Some("b-2".to_owned())];
-        assert_eq!(indexes.moved(&behind), [(1, "b-2".to_owned())]);
-        assert!(indexes.moved(&[None, None]).is_empty());
+        assert_eq!(indexes.find_moved(&behind), [(1, "b-2".to_owned())]);
+        assert!(indexes.find_moved(&[None, None]).is_empty());
         indexes.refuse(["b-2".to_owned()].into_iter());
-        assert!(indexes.moved(&behind).is_empty());
+        assert!(indexes.find_moved(&behind).is_empty());
     }
 }

@@ -97,11 +97,11 @@ impl<'a> Maker<'a> {
     }
 
     /// The documents made so far.
-    pub(super) fn made(&self) -> &DocumentBatch {
+    pub(super) fn batch(&self) -> &DocumentBatch {
         &self.made
     }
 
-    pub(super) fn into_made(self) -> DocumentBatch {
+    pub(super) fn into_batch(self) -> DocumentBatch {
         self.made
     }
 }
@@ -146,11 +146,11 @@ pub fn materialise(
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(&snapshot, document)?;
-        if maker.made().batch.bytes().len() >= bytes_max {
+        if maker.batch().batch.bytes().len() >= bytes_max {
             break;
         }
     }
-    let mut made = maker.into_made();
+    let mut made = maker.into_batch();
     made.left = waiting.collect();
     Ok(made)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::deadline::in_time;
 use super::parts::IndexParts;
-use super::start::{LogStart, Patience, claim, warn_of_gone, while_away};
+use super::start::{LogStart, Patience, claim, retry_outage, warn_of_gone};
 use super::status::Status;
 use crate::error::{ErrorKind, Result};
 use crate::position::Positions;
@@ -80,7 +80,7 @@ impl Opener<'_> {
     async fn open_indexes(&self, identity: &str) -> Result<Option<Vec<IndexState>>> {
         let sink = &self.index.sink;
         let opened =
-            while_away(self.stop, "the index", self.patience, async || match sink.open(identity).await {
+            retry_outage(self.stop, "the index", self.patience, async || match sink.open(identity).await {
                 Err(error) if self.index.mapping_may_differ && error.kind() == ErrorKind::MappingChanged => {
                     sink.adopt(identity).await
                 }

@@ -57,7 +57,7 @@ impl Pace {
     }
 
     /// How many bytes a request of marked documents may hold.
-    pub fn marked_bytes(&self) -> usize {
+    pub fn bytes_of_marked(&self) -> usize {
         let inner = self.lock();
         inner.marked_bytes.min(inner.bytes)
     }
@@ -145,15 +145,15 @@ mod tests {
     #[test]
     fn requests_of_marked_documents_are_as_large_as_takes_a_quarter_of_a_second() {
         let (pace, tuning) = (Pace::new(Tuning::small()), Tuning::small());
-        let first = pace.marked_bytes();
+        let first = pace.bytes_of_marked();
         pace.note_marked(first, MARKED_TIME * 2);
-        let less = pace.marked_bytes();
+        let less = pace.bytes_of_marked();
         assert!(less < first);
         pace.note_marked(1, MARKED_TIME * 2);
-        assert_eq!(pace.marked_bytes(), less, "a small one says nothing");
+        assert_eq!(pace.bytes_of_marked(), less, "a small one says nothing");
         (0..99).for_each(|_| pace.note_marked(tuning.request_bytes_max, MARKED_TIME * 2));
-        assert_eq!(pace.marked_bytes(), tuning.marked_bytes_min);
+        assert_eq!(pace.bytes_of_marked(), tuning.marked_bytes_min);
         (0..99).for_each(|_| pace.note_marked(tuning.request_bytes_max, MARKED_TIME / 4));
-        assert_eq!(pace.marked_bytes(), tuning.request_bytes_max);
+        assert_eq!(pace.bytes_of_marked(), tuning.request_bytes_max);
     }
 }

@@ -16,7 +16,7 @@ use crate::projection::{Limits, Projection};
 use crate::sink::claimant::Claimant;
 use crate::sink::generations::Aliases;
 use crate::source::EventSource;
-use crate::source::leadership::{Alone, Leadership};
+use crate::source::leadership::{Leadership, SingleInstance};
 use crate::state::State;
 
 /// The log of a run, and how its records are read.
@@ -113,7 +113,7 @@ impl Parts {
             log,
             index,
             dead_letters,
-            leadership: Arc::new(Alone::default()),
+            leadership: Arc::new(SingleInstance::default()),
             status,
             commands: unbounded(),
             tuning: Tuning::default(),

@@ -356,7 +356,7 @@ impl Queue {
     }
 
     /// Waits until something changed, registered before the caller looked: see [`Notify::notified`].
-    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+    pub fn next_change(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
     }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::event::{DecodeOutcome, Record, Truncation};
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
-use crate::source::{Away, EventSource, partial_log};
+use crate::source::{EventSource, LogOutage, partial_log};
 
 const POLL_BYTES_MAX: usize = 1 << 20;
 /// How long it waits for records, and for room, before it looks at its other requests.
@@ -135,7 +135,7 @@ impl LogReader {
         }
         if !self.waiting.is_empty() {
             let batch = self.decode_waiting(wait);
-            return self.checked(batch);
+            return self.check_batch(batch);
         }
         let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
         self.note_trouble();
@@ -149,7 +149,7 @@ impl LogReader {
         }
         if !polled.added.is_empty()
             && !self.is_partial
-            && let Some((at, first)) = self.source.cut_off()?.first()
+            && let Some((at, first)) = self.source.find_cut_partitions()?.first()
         {
             return Err(partial_log(at, *first, "Restore the topic. "));
         }
@@ -159,16 +159,16 @@ impl LogReader {
         if self.decoder.is_always_ready() {
             let records = polled.records.into_iter().map(|record| take(&self.decoder, record));
             let batch = ReadBatch { records: records.collect(), skipped: polled.passed };
-            return self.checked(Some(batch));
+            return self.check_batch(Some(batch));
         }
         self.waiting = polled.records.into();
         self.skipped = polled.passed;
         let batch = self.decode_waiting(wait);
-        self.checked(batch)
+        self.check_batch(batch)
     }
 
     /// The batch up to a truncation that cannot be folded. Earlier records are folded before the reader stops.
-    fn checked(&mut self, batch: Option<ReadBatch>) -> Result<Option<ReadBatch>> {
+    fn check_batch(&mut self, batch: Option<ReadBatch>) -> Result<Option<ReadBatch>> {
         let Some(mut batch) = batch else { return Ok(None) };
         for (at, input) in batch.records.iter().enumerate() {
             let DecodeOutcome::Truncation(truncation) = &input.decoded else { continue };
@@ -199,7 +199,7 @@ impl LogReader {
                 "its topic has {partitions} partitions, so that the changes in the others have no order with it"
             )
         };
-        Ok(Some(Error::failed(format!(
+        Ok(Some(Error::failure(format!(
             "{}: a table was truncated at offset {}, and {why}. Set truncate = \"ignore\" for the topic {topic} to \
              keep the rows of the table. Or delete the state's folder and start again once the topic begins behind \
              this record",
@@ -246,8 +246,8 @@ impl LogReader {
         }
         self.is_troubled = away.is_some();
         let (log, topic) = match away {
-            Some(Away::Log(why)) => (Some(why), None),
-            Some(Away::Topic(why)) => (None, Some(why)),
+            Some(LogOutage::Log(why)) => (Some(why), None),
+            Some(LogOutage::Topic(why)) => (None, Some(why)),
             None => (None, None),
         };
         for (cause, why) in [(Cause::LogAway, log), (Cause::TopicAway, topic)] {

@@ -77,10 +77,10 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
     let mut found = 0;
     loop {
         let (unknown, next) = if context.state().is_partial() {
-            unknown_to_partial(context, projection, number, (index, cursor)).await?
+            find_unknown_to_partial(context, projection, number, (index, cursor)).await?
         } else {
             let page = context.sink().ids(number, cursor).await?;
-            (unknown_to(context.state(), projection, page.ids)?, page.cursor)
+            (find_unknown(context.state(), projection, page.ids)?, page.cursor)
         };
         found += unknown.len();
         if !unknown.is_empty() {
@@ -98,7 +98,7 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
 
 /// The same of one page for a partial log, which does not speak of every entity. The page's documents are those
 /// that the log deletes, and stubs that it refutes.
-async fn unknown_to_partial(
+async fn find_unknown_to_partial(
     context: &Context,
     projection: Projection,
     number: usize,
@@ -156,7 +156,11 @@ fn is_refuted(snapshot: &Snapshot, projection: Projection, body: &[u8]) -> Resul
 }
 
 /// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made.
-fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<(Projection, String)>> {
+fn find_unknown(
+    state: &State,
+    projection: Projection,
+    ids: Vec<String>,
+) -> Result<Vec<(Projection, String)>> {
     let snapshot = state.snapshot()?;
     let mut unknown = Vec::new();
     for id in ids {

@@ -62,16 +62,16 @@ const SAVED_MAX: Duration = Duration::from_secs(1);
 
 impl Budget {
     /// Four parts of other time pay for one of refreshes.
-    fn owed(&self, now: Instant) -> Duration {
+    fn debt(&self, now: Instant) -> Duration {
         self.owed.map_or(Duration::ZERO, |(at, owed)| owed.saturating_sub((now - at) / 4))
     }
 
     fn is_open(&self, now: Instant) -> bool {
-        self.owed(now) < SAVED_MAX
+        self.debt(now) < SAVED_MAX
     }
 
     fn spend(&mut self, now: Instant, took: Duration) {
-        self.owed = Some((now, self.owed(now - took) + took));
+        self.owed = Some((now, self.debt(now - took) + took));
     }
 }
 
@@ -148,7 +148,7 @@ impl UnrefreshedWrites {
     }
 
     /// Waits until the refresh under way is done; for ever when there is none.
-    pub(super) async fn refreshed(&mut self) {
+    pub(super) async fn wait_for_end(&mut self) {
         let Some(ended) = self.running.join_next().await else { return std::future::pending().await };
         if self.shown == Visibility::Soon {
             self.shown = if ended.unwrap_or(false) { Visibility::All } else { Visibility::Some };
@@ -188,7 +188,7 @@ mod tests {
         unrefreshed.refresh_if_due(&status, || None, slow);
         assert_eq!(unrefreshed.running.len(), 1, "one at a time");
 
-        unrefreshed.refreshed().await;
+        unrefreshed.wait_for_end().await;
         unrefreshed.refresh_if_due(&status, || None, slow);
         assert!(!unrefreshed.holds(), "four fifths of the time are for other work");
         tokio::time::advance(long * 4).await;
@@ -255,13 +255,13 @@ mod tests {
             unrefreshed.note(&status);
             assert!(!unrefreshed.shows_all());
             tokio::time::advance(HOLD).await;
-            let answer = if is_done { Ok(()) } else { Err(crate::error::Error::failed("away")) };
+            let answer = if is_done { Ok(()) } else { Err(crate::error::Error::failure("away")) };
             unrefreshed.refresh_if_due(&status, || None, || async { answer });
             if writes_meanwhile {
                 unrefreshed.note(&status);
             }
             assert!(!unrefreshed.shows_all());
-            unrefreshed.refreshed().await;
+            unrefreshed.wait_for_end().await;
             assert_eq!(unrefreshed.shows_all(), shows_all);
         }
         unrefreshed.forget();

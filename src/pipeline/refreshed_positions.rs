@@ -44,7 +44,7 @@ impl RefreshedPositions {
     }
 
     /// The positions below which searches show every record.
-    pub(super) fn shown(&mut self) -> &Positions {
+    pub(super) fn positions(&mut self) -> &Positions {
         // The latest low watermark begins to wait when it was noted, and not when the one before it is through.
         while let Some((at, low_watermark)) =
             self.next.take_if(|(at, _)| self.interval.is_some_and(|interval| at.elapsed() >= interval))
@@ -72,18 +72,18 @@ mod tests {
         let mut refreshed = RefreshedPositions::default();
         refreshed.set_interval(Some(INTERVAL));
         refreshed.deliver(&at(1));
-        assert_eq!(*refreshed.shown(), Positions::default());
+        assert_eq!(*refreshed.positions(), Positions::default());
         tokio::time::advance(INTERVAL / 2).await;
         refreshed.deliver(&at(2));
         tokio::time::advance(INTERVAL / 2).await;
-        assert_eq!(*refreshed.shown(), at(1), "the interval is over for the first");
+        assert_eq!(*refreshed.positions(), at(1), "the interval is over for the first");
         tokio::time::advance(INTERVAL / 2).await;
-        assert_eq!(*refreshed.shown(), at(2));
+        assert_eq!(*refreshed.positions(), at(2));
         refreshed.deliver(&at(4));
         refreshed.refresh(&at(3));
-        assert_eq!(*refreshed.shown(), at(3), "the refresh began before the fourth");
+        assert_eq!(*refreshed.positions(), at(3), "the refresh began before the fourth");
         tokio::time::advance(INTERVAL).await;
-        assert_eq!(*refreshed.shown(), at(4));
+        assert_eq!(*refreshed.positions(), at(4));
     }
 
     #[tokio::test(start_paused = true)]
@@ -92,11 +92,11 @@ mod tests {
         refreshed.set_interval(None);
         refreshed.deliver(&at(1));
         tokio::time::advance(INTERVAL * 100).await;
-        assert_eq!(*refreshed.shown(), Positions::default());
+        assert_eq!(*refreshed.positions(), Positions::default());
         refreshed.refresh(&at(1));
-        assert_eq!(*refreshed.shown(), at(1));
+        assert_eq!(*refreshed.positions(), at(1));
         let mut refreshed = RefreshedPositions::default();
         refreshed.deliver(&at(2));
-        assert_eq!(*refreshed.shown(), at(2), "an embedded index shows what it acknowledges");
+        assert_eq!(*refreshed.positions(), at(2), "an embedded index shows what it acknowledges");
     }
 }

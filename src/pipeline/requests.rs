@@ -83,7 +83,7 @@ impl BulkRequests {
     pub(super) async fn next_ended(&mut self) -> Option<Result<()>> {
         let (kind, ended) = match self.tasks.join_next().await? {
             Ok(ended) => ended,
-            Err(error) => return Some(Err(Error::failed("a delivery broke off").because(error))),
+            Err(error) => return Some(Err(Error::failure("a delivery broke off").because(error))),
         };
         *self.count_of(kind) -= 1;
         Some(ended)

@@ -85,7 +85,7 @@ impl Role {
         let (mut moved, mut unfilled) = (Vec::new(), Vec::new());
         for (number, (projection, index)) in context.projections().iter().zip(self.indexes.iter()).enumerate()
         {
-            if context.state().built_for(projection.name())? != *index {
+            if context.state().index_built_for(projection.name())? != *index {
                 moved.push((number, index.clone()));
             } else if context.queue().has_backfill(*projection) && !bug!(UnfilledTrusted) {
                 unfilled.push((number, index.clone()));
@@ -102,7 +102,7 @@ impl Role {
     /// A standby clears the marks of documents that the writer has delivered.
     pub(super) fn follow(&mut self, context: &Context) -> Result<()> {
         let (leadership, status) = (context.leadership(), context.status());
-        let committed = in_place(|| leadership.committed())?;
+        let committed = in_place(|| leadership.writer_position())?;
         if !committed.log.is_empty() && committed.log != context.generation() {
             // Offsets of topics that were deleted since say nothing of those that have their names now. A writer may have
             // committed them after the broker forgot the others.
@@ -205,7 +205,7 @@ impl Role {
     /// Looks whether every alias still stands for the index that is written; if not, nothing is delivered
     /// until the other is handed over.
     pub(super) async fn look_for_move(&mut self, context: &Context) -> bool {
-        let behind = match in_time(context.sink().behind()).await {
+        let behind = match in_time(context.sink().indexes_behind()).await {
             Ok(behind) => behind,
             // A server that is away moves no alias. Writes report every other error.
             Err(error) => {
@@ -213,7 +213,7 @@ impl Role {
                 return false;
             }
         };
-        let moved = self.indexes.moved(&behind);
+        let moved = self.indexes.find_moved(&behind);
         if moved.is_empty() {
             return false;
         }
@@ -307,8 +307,8 @@ impl Role {
     /// Takes one index: its dirty documents are enough, or every document is sent to it.
     fn take(&mut self, context: &Context, moved: MovedIndex, has_state: bool) -> Result<()> {
         let projection = context.projection(moved.projection)?;
-        let is_ours =
-            context.state().built_for(projection.name())? == moved.index || bug!(BuiltForKept) && has_state;
+        let is_ours = context.state().index_built_for(projection.name())? == moved.index
+            || bug!(BuiltForKept) && has_state;
         if is_ours || (moved.covered == Some(true) && has_state) {
             tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
             if !context.queue().has_backfill(projection) || bug!(PausedBackfillTrusted) {

@@ -6,23 +6,23 @@ use std::time::Duration;
 use crossbeam_channel::unbounded;
 use tokio::time::Instant;
 
-use super::additions::Adding;
+use super::additions::AdditionsProgress;
+use super::alias_watch::AliasWatch;
 use super::command::FoldCommand;
 use super::context::Context;
 use super::delivery::Delivery;
 use super::fold::StateWriter;
 use super::gate::Gate;
 use super::goal::Goal;
-pub use super::goal::Until;
+pub use super::goal::RunEnd;
 use super::opening::{Opener, Opening};
 pub use super::parts::{IndexParts, LogParts, Parts};
 use super::publication::Publication;
 use super::queue::Queue;
 use super::role::Role;
-use super::start::{Patience, while_away};
+use super::start::{Patience, retry_outage};
 use super::status::Status;
 use super::tuning::Tuning;
-use super::watch::Others;
 use super::workers::{Workers, start_fold, start_reader};
 use crate::dead_letter::DeadLetters;
 use crate::error::Result;
@@ -42,7 +42,7 @@ const STOP_WAIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Errors that no retry repairs: another log, a damaged state, a changed mapping.
-pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
+pub async fn run(parts: Parts, until: RunEnd, stop: &Shutdown) -> Result<()> {
     let Parts { state, log, index, dead_letters, leadership, status, commands, tuning, patience } = parts;
     let LogParts { source, decoder, kinds, allow_partial } = log;
     let opener =
@@ -65,7 +65,7 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
     let fold = start_fold(&context, state_writer, (decoder, kinds), command_receiver, records, beginning)?;
     let delivery = Arc::new(Delivery::new(&context, index.limits, index.refresh, tuning));
     let (switch, allowed) = delivery.switch();
-    let others = Others::watch(Arc::clone(context.sink()), index.claimant);
+    let others = AliasWatch::watch(Arc::clone(context.sink()), index.claimant);
     let role = Role::new(Gate::new(end.clone(), progress.positions()), &indexes, switch);
     let publication = Publication::new(end.clone());
     let mut run = Run::new(context, role, others, publication, Goal::new(until, end));
@@ -110,16 +110,16 @@ struct Run {
     context: Context,
     role: Role,
     /// The aliases and rebuilds of others.
-    others: Others,
+    others: AliasWatch,
     /// The parts of the mappings that the indexes lack and take in place.
-    adding: Adding,
+    adding: AdditionsProgress,
     publication: Publication,
     goal: Goal,
 }
 
 impl Run {
-    fn new(context: Context, role: Role, others: Others, publication: Publication, goal: Goal) -> Self {
-        let adding = Adding::Due(Instant::now());
+    fn new(context: Context, role: Role, others: AliasWatch, publication: Publication, goal: Goal) -> Self {
+        let adding = AdditionsProgress::Due(Instant::now());
         context.status().set_indexes(role.indexes().by_projection(context.projections()));
         Self { context, role, others, adding, publication, goal }
     }
@@ -167,9 +167,9 @@ impl Run {
                         return outcome;
                     }
                 }
-                () = stop.requested() => return Ok(()),
+                () = stop.wait() => return Ok(()),
                 // A search waits for the documents that were just delivered.
-                () = self.context.queue().changed(), if self.context.status().signals.waiting_searches() > 0 => {}
+                () = self.context.queue().next_change(), if self.context.status().signals.waiting_searches() > 0 => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             self.look().await?;
@@ -229,7 +229,7 @@ impl Run {
         }
         self.role.begin_to_write(&self.context).await?;
         // The former writer may not have completed its additions.
-        self.adding = Adding::Due(Instant::now());
+        self.adding = AdditionsProgress::Due(Instant::now());
         Ok(())
     }
 
@@ -250,12 +250,12 @@ impl Run {
             self.adding.repeat();
         }
         others.report(self.context.projections(), self.context.status());
-        !self.role.indexes().moved(&others.behind).is_empty()
+        !self.role.indexes().find_moved(&others.behind).is_empty()
     }
 
     /// True when the goal is reached and nothing else is under way.
     fn is_done(&mut self) -> bool {
-        let is_settled = self.role.is_settled() && self.adding == Adding::Nothing;
+        let is_settled = self.role.is_settled() && self.adding == AdditionsProgress::Nothing;
         self.goal.has_end()
             && is_settled
             && !self.context.status().signals.has_rebuild()
@@ -265,7 +265,7 @@ impl Run {
     /// Makes the delivered documents searchable.
     async fn finish(&self, stop: &Shutdown) -> Result<()> {
         let sink = self.context.sink();
-        while_away(stop, "the index", Patience::default(), async || sink.refresh().await).await.map(|_| ())
+        retry_outage(stop, "the index", Patience::default(), async || sink.refresh().await).await.map(|_| ())
     }
 
     /// Waits a while for requests in flight at a clean stop, unless another instance becomes the writer. The rest stays

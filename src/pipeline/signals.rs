@@ -102,7 +102,7 @@ impl Signals {
     }
 
     /// Waits until the low watermark moves.
-    pub fn moved(&self) -> Notified<'_> {
+    pub fn next_move(&self) -> Notified<'_> {
         self.moved.notified()
     }
 }

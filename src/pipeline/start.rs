@@ -47,7 +47,7 @@ impl Patience {
 ///
 /// # Errors
 /// Every error but the server's absence, and the absence itself once the patience is at its end.
-pub async fn while_away<T>(
+pub async fn retry_outage<T>(
     stop: &Shutdown,
     server: &str,
     patience: Patience,
@@ -56,11 +56,11 @@ pub async fn while_away<T>(
     ask_while_away(stop, server, patience, ask, |_| ()).await
 }
 
-/// As [`while_away`] for the log. Meanwhile the status says that it is away.
+/// As [`retry_outage`] for the log. Meanwhile the status says that it is away.
 ///
 /// # Errors
-/// Those of [`while_away`].
-pub async fn while_log_away<T>(
+/// Those of [`retry_outage`].
+pub async fn retry_log_outage<T>(
     stop: &Shutdown,
     status: &Status,
     patience: Patience,
@@ -95,7 +95,7 @@ async fn ask_while_away<T>(
         tokio::select! {
             biased;
             () = tokio::time::sleep(pause) => back_off.double(),
-            () = stop.requested() => return Ok(None),
+            () = stop.wait() => return Ok(None),
         }
     }
 }
@@ -112,13 +112,13 @@ pub async fn claim(
     stop: &Shutdown,
 ) -> Result<bool> {
     let Some(claimant) = claimant else { return Ok(true) };
-    match while_away(stop, "the index", patience, async || claimant.claim(sink).await).await? {
+    match retry_outage(stop, "the index", patience, async || claimant.claim(sink).await).await? {
         None => Ok(false),
         Some(false) => Ok(true),
         Some(true) => {
             tokio::select! {
                 biased;
-                () = stop.requested() => Ok(false),
+                () = stop.wait() => Ok(false),
                 () = tokio::time::sleep(TAKE_OVER_WAIT) => Ok(true),
             }
         }
@@ -162,7 +162,7 @@ impl LogStart<'_> {
         let progress = progress.clone();
         let start = move |source: &mut dyn EventSource| {
             source.start(&progress.positions(), &progress.fingerprints())?;
-            source.cut_off()
+            source.find_cut_partitions()
         };
         let Some((source, cut)) = self.ask(source, start).await? else { return Ok(None) };
         let ids = source.topic_ids();
@@ -189,10 +189,10 @@ impl LogStart<'_> {
         ask: impl Fn(&mut dyn EventSource) -> Result<T> + Clone + Send + 'static,
     ) -> Result<Option<(Box<dyn EventSource>, T)>> {
         let mut slot = Some(source);
-        let answered = while_log_away(self.stop, self.status, self.patience, async || {
+        let answered = retry_log_outage(self.stop, self.status, self.patience, async || {
             let (ask, source) = (ask.clone(), slot.take());
             let mut source =
-                source.ok_or_else(|| Error::failed("the log is gone; this is a bug, report it"))?;
+                source.ok_or_else(|| Error::failure("the log is gone; this is a bug, report it"))?;
             let call = blocking(move || {
                 let answer = ask(&mut *source);
                 Ok((source, answer))
@@ -225,7 +225,7 @@ fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Res
 mod tests {
     use super::*;
 
-    fn away() -> Error {
+    fn outage_error() -> Error {
         Error::new(ErrorKind::Unavailable, "away")
     }
 
@@ -233,15 +233,15 @@ mod tests {
     async fn an_absent_server_is_asked_again_until_it_answers_or_a_stop() {
         let (stop, patience) = (Shutdown::default(), Patience::default());
         let mut count = 0;
-        let answered = while_away(&stop, "it", patience, async || {
+        let answered = retry_outage(&stop, "it", patience, async || {
             count += 1;
-            if count < 4 { Err(away()) } else { Ok(count) }
+            if count < 4 { Err(outage_error()) } else { Ok(count) }
         });
         assert_eq!(answered.await.unwrap(), Some(4));
-        let broken = while_away(&stop, "it", patience, async || Err::<(), _>(Error::failed("broken")));
+        let broken = retry_outage(&stop, "it", patience, async || Err::<(), _>(Error::failure("broken")));
         assert!(broken.await.is_err());
         stop.request();
-        let stopped = while_away(&stop, "it", patience, async || Err::<(), _>(away()));
+        let stopped = retry_outage(&stop, "it", patience, async || Err::<(), _>(outage_error()));
         assert_eq!(stopped.await.unwrap(), None);
     }
 
@@ -251,9 +251,9 @@ mod tests {
         for (wait, questions) in [(0, 1), (1, 4)] {
             let patience = Patience::of(Some(Duration::from_secs(wait)));
             let mut count = 0;
-            let ended = while_away(&stop, "it", patience, async || {
+            let ended = retry_outage(&stop, "it", patience, async || {
                 count += 1;
-                Err::<(), _>(away())
+                Err::<(), _>(outage_error())
             });
             assert_eq!(ended.await.unwrap_err().kind(), ErrorKind::Unavailable);
             assert_eq!(count, questions, "after 0, 0.2, 0.6 and 1 s");

@@ -125,7 +125,7 @@ impl StatusValues {
 
     /// Forgets the ends that searches have passed.
     fn forget_ends(&mut self) {
-        let refreshed = self.refreshed.shown();
+        let refreshed = self.refreshed.positions();
         while let Some((at, end)) = self.ends.front() {
             if !refreshed.covers(end) || !self.low_watermark.covers(end) {
                 return;
@@ -162,28 +162,28 @@ impl Status {
 
     /// Takes note of something of the records that is to be reported.
     pub fn note(&self, sentence: String) {
-        self.known().notes.push(sentence);
+        self.lock().notes.push(sentence);
     }
 
     /// Takes note of the decoder, whose notes are reported.
     pub fn set_decoder(&self, decoder: Arc<Decoder>) {
-        self.known().decoder = Some(decoder);
+        self.lock().decoder = Some(decoder);
     }
 
     /// Takes note of the fold's positions.
     pub fn set_positions(&self, positions: &Positions) {
-        self.known().positions = positions.clone();
+        self.lock().positions = positions.clone();
         self.progressed_ms.store(Self::now_ms(), Ordering::Relaxed);
     }
 
     /// Takes note of the log's end.
     pub fn set_end(&self, end: &Positions) {
-        self.known().set_end(end);
+        self.lock().set_end(end);
     }
 
     /// How old the log is that searches show, in milliseconds; 0 while they show all of it.
     pub fn behind_ms(&self) -> u64 {
-        let mut known = self.known();
+        let mut known = self.lock();
         known.forget_ends();
         if known.ends.is_empty() { 0 } else { Self::now_ms().saturating_sub(known.shown_ms) }
     }
@@ -195,7 +195,7 @@ impl Status {
         time_ms: u64,
         shown: BTreeMap<Projection, Positions>,
     ) {
-        let mut known = self.known();
+        let mut known = self.lock();
         known.low_watermark_ms = time_ms;
         if known.low_watermark != *positions || known.shown != shown {
             known.low_watermark = positions.clone();
@@ -208,65 +208,65 @@ impl Status {
     }
 
     /// The low watermark, as last noted.
-    pub fn delivered(&self) -> Positions {
-        self.known().low_watermark.clone()
+    pub fn low_watermark(&self) -> Positions {
+        self.lock().low_watermark.clone()
     }
 
     /// The positions below which nothing waits for the index of a projection, as last noted.
-    pub fn shown(&self, projection: Projection) -> Positions {
-        let known = self.known();
+    pub fn positions_of_searches(&self, projection: Projection) -> Positions {
+        let known = self.lock();
         known.shown.get(&projection).unwrap_or(&known.low_watermark).clone()
     }
 
     /// Takes note of the index's own interval of refreshes; `None` when it never refreshes by itself.
     pub fn set_refresh_interval(&self, interval: Option<Duration>) {
-        self.known().refreshed.set_interval(interval);
+        self.lock().refreshed.set_interval(interval);
     }
 
     /// Takes note that every index was refreshed since it had everything below these positions.
     pub fn note_refreshed(&self, positions: &Positions) {
-        self.known().refreshed.refresh(positions);
+        self.lock().refreshed.refresh(positions);
     }
 
     /// Takes note of how much waits.
     pub fn set_waiting(&self, waiting: WaitingWork) {
-        self.known().waiting = waiting;
+        self.lock().waiting = waiting;
     }
 
     /// Takes note of the concrete index of each projection.
     pub fn set_indexes(&self, indexes: BTreeMap<String, String>) {
-        self.known().indexes = indexes;
+        self.lock().indexes = indexes;
     }
 
     /// Takes note of the server that holds the indexes.
     pub fn set_index_server(&self, server: Option<String>) {
-        self.known().index_server = server;
+        self.lock().index_server = server;
     }
 
     /// Takes note of the rebuilds under way, each with its projection.
     pub fn set_rebuilds(&self, rebuilds: impl Iterator<Item = (String, Rebuild)>) {
-        self.known().rebuilds = rebuilds.collect();
+        self.lock().rebuilds = rebuilds.collect();
     }
 
     /// Takes note of a reason for which this instance is not ready, with a sentence for people. It counts until it is
     /// [cleared](Self::clear).
     pub fn raise(&self, cause: Cause, detail: impl Into<String>) {
         let detail = detail.into();
-        if self.known().reasons.raise(cause, None, detail.clone()) {
+        if self.lock().reasons.raise(cause, None, detail.clone()) {
             tracing::debug!(cause = cause.name(), detail, "not ready");
         }
     }
 
     /// Takes note that such a reason is gone.
     pub fn clear(&self, cause: Cause) {
-        if self.known().reasons.clear(cause, None) {
+        if self.lock().reasons.clear(cause, None) {
             tracing::debug!(cause = cause.name(), "a reason against being ready is gone");
         }
     }
 
     /// Whether this instance is ready, and why not.
     pub fn readiness(&self) -> Readiness {
-        let (known, now) = (self.known(), Self::now_ms());
+        let (known, now) = (self.lock(), Self::now_ms());
         if known.indexes.is_empty() || known.unfilled.is_none() {
             let mut reasons = known.reasons.clone();
             reasons.raise(Cause::Starting, None, "the log and the indexes are being opened".to_owned());
@@ -290,7 +290,7 @@ impl Status {
 
     /// Notes the outcome of a request of a projection's documents: `refused` says why when none was taken.
     pub fn note_writes(&self, projection: Projection, refused: Option<&str>) {
-        let mut known = self.known();
+        let mut known = self.lock();
         match refused {
             None => known.reasons.clear(Cause::WritesRefused, Some(projection)),
             Some(reason) => {
@@ -302,24 +302,24 @@ impl Status {
 
     /// Another instance writes from here on, or this one from the beginning.
     pub fn forget_refusals(&self) {
-        self.known().reasons.clear_all(Cause::WritesRefused);
+        self.lock().reasons.clear_all(Cause::WritesRefused);
     }
 
     /// Takes note that this instance has filled its indexes.
     pub fn note_filled(&self) {
-        let mut known = self.known();
+        let mut known = self.lock();
         known.fillings += 1;
         known.set_unfilled(Vec::new());
     }
 
     /// How often that was noted: to be asked before [`Self::set_unfilled`].
     pub fn fillings(&self) -> u64 {
-        self.known().fillings
+        self.lock().fillings
     }
 
     /// Takes note of the projections whose index is not full, as a look found that began after `fillings` were noted.
     pub fn set_unfilled(&self, unfilled: Vec<String>, fillings: u64) {
-        let mut known = self.known();
+        let mut known = self.lock();
         if known.fillings == fillings {
             known.set_unfilled(unfilled);
         }
@@ -327,14 +327,14 @@ impl Status {
 
     /// Whether the index of each of these projections, where it is kept, holds everything that it has to for a search.
     pub fn are_filled(&self, projections: &[&str]) -> bool {
-        let known = self.known();
+        let known = self.lock();
         let unfilled = known.unfilled.as_ref();
         unfilled.is_some_and(|unfilled| unfilled.iter().all(|name| !projections.contains(&name.as_str())))
     }
 
     /// Takes note of the indexes that a rollback put back, by projection.
     pub fn set_rolled_back(&self, rolled_back: BTreeMap<String, String>) {
-        self.known().rolled_back = rolled_back;
+        self.lock().rolled_back = rolled_back;
     }
 
     /// Adds to a counter.
@@ -344,7 +344,7 @@ impl Status {
 
     /// Everything at once; `documents_waiting` when it was counted in the state.
     pub fn report(&self, documents_waiting: Option<u64>) -> Report {
-        let mut known = self.known().clone();
+        let mut known = self.lock().clone();
         let state = match (self.signals.is_writer(), self.signals.is_past_gate()) {
             _ if known.indexes.is_empty() => STARTING,
             (false, _) => STANDING_BY,
@@ -365,7 +365,7 @@ impl Status {
                 &known.positions,
                 &known.end,
                 &known.low_watermark,
-                known.refreshed.shown(),
+                known.refreshed.positions(),
             ),
             documents_waiting,
             oldest_waiting_ms: oldest,
@@ -403,7 +403,7 @@ impl Status {
         .into()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, StatusValues> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, StatusValues> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

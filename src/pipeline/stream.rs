@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::bulk_load::BulkLoad;
 use super::command::FoldCommand;
+use super::dead_letter_outcomes::discard;
 use super::fold::{StateWriter, Step};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
-use super::retry::discard;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use super::{spans, superseded_records};
@@ -348,5 +348,5 @@ pub fn record_name(record: &Record) -> String {
     format!("{}:{}", record.partition, record.offset)
 }
 
+mod dead_letters;
 mod load;
-mod retry;

@@ -171,7 +171,7 @@ impl Bases {
     }
 
     /// Takes note of documents that were written.
-    pub(super) fn arrived<'a>(&mut self, documents: impl Iterator<Item = &'a DocumentKey>) {
+    pub(super) fn note_arrivals<'a>(&mut self, documents: impl Iterator<Item = &'a DocumentKey>) {
         if self.by_document.is_empty() {
             return;
         }
@@ -338,7 +338,7 @@ mod tests {
         for number in 0..KNOWN_MAX {
             bases.rise_above(document(&number.to_string()), 5, 1, None);
         }
-        bases.arrived([document("1")].iter());
+        bases.note_arrivals([document("1")].iter());
         bases.rise_above(document("one more"), 5, 1, None);
         assert_eq!(bases.version(&document("1"), 3), 3, "it is in use, and can be found again");
         assert!(bases.version(&document("2"), 3) > 5, "its write is still to come");

@@ -41,7 +41,7 @@ pub(super) fn start(name: &str, work: impl Turns) -> Result<oneshot::Receiver<Re
     };
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
     started
-        .map_err(|error| Error::failed(format!("the {name}'s thread cannot be started")).because(error))?;
+        .map_err(|error| Error::failure(format!("the {name}'s thread cannot be started")).because(error))?;
     Ok(end)
 }
 
@@ -64,11 +64,11 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
         return simulated::take_turn(work).await;
     }
     let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|error| Error::failed("a part of the work broke off").because(error))?
+    ended.map_err(|error| Error::failure("a part of the work broke off").because(error))?
 }
 
 /// Lets go of something whose end blocks for a while, such as a connection, without waiting for it.
-pub fn let_go<T: Send + 'static>(it: T) {
+pub fn drop_in_background<T: Send + 'static>(it: T) {
     #[cfg(test)]
     if simulated::is_begun() {
         drop(it);

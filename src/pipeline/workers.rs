@@ -79,11 +79,11 @@ impl Workers {
     pub(super) async fn wait(&mut self, stop: &Shutdown) -> Option<Result<()>> {
         tokio::select! {
             biased;
-            ended = &mut self.fold => Some(forgive(flat(ended), stop)),
-            ended = &mut self.delivery => Some(ended.unwrap_or_else(|error| Err(broken(error)))),
+            ended = &mut self.fold => Some(ignore_unavailable_at_stop(flatten_outcome(ended), stop)),
+            ended = &mut self.delivery => Some(ended.unwrap_or_else(|error| Err(delivery_error(error)))),
             ended = &mut self.reader, if self.is_reading => {
                 self.is_reading = false;
-                flat(ended).err().map(Err)
+                flatten_outcome(ended).err().map(Err)
             }
         }
     }
@@ -99,9 +99,9 @@ impl Workers {
         if self.fold.is_terminated() || context.command(FoldCommand::Barrier(reply)).is_ok() {
             return Err(error);
         }
-        match flat((&mut self.fold).await) {
+        match flatten_outcome((&mut self.fold).await) {
             Ok(()) => Err(error),
-            ended => forgive(ended, stop),
+            ended => ignore_unavailable_at_stop(ended, stop),
         }
     }
 
@@ -113,11 +113,11 @@ impl Workers {
         stop: &Shutdown,
     ) -> Result<()> {
         if !self.delivery.is_finished() {
-            let delivered = (&mut self.delivery).await.unwrap_or_else(|error| Err(broken(error)));
+            let delivered = (&mut self.delivery).await.unwrap_or_else(|error| Err(delivery_error(error)));
             outcome = outcome.and(delivered);
         }
         if context.command(FoldCommand::Stop).is_ok() {
-            outcome = outcome.and(forgive(flat(self.fold.await), stop));
+            outcome = outcome.and(ignore_unavailable_at_stop(flatten_outcome(self.fold.await), stop));
         }
         if self.is_reading {
             // It closes its connections.
@@ -127,14 +127,14 @@ impl Workers {
     }
 }
 
-fn flat(ended: Result<Result<()>, oneshot::error::RecvError>) -> Result<()> {
+fn flatten_outcome(ended: Result<Result<()>, oneshot::error::RecvError>) -> Result<()> {
     ended.unwrap_or_else(|_| {
-        Err(Error::failed("a thread of the pipeline broke off; this is a bug, start again to recover"))
+        Err(Error::failure("a thread of the pipeline broke off; this is a bug, start again to recover"))
     })
 }
 
 /// A fold that waited for a server when a stop was asked for has lost nothing: its positions stay.
-fn forgive(ended: Result<()>, stop: &Shutdown) -> Result<()> {
+fn ignore_unavailable_at_stop(ended: Result<()>, stop: &Shutdown) -> Result<()> {
     match ended {
         Err(error) if stop.is_requested() && error.kind() == ErrorKind::Unavailable => {
             tracing::warn!(error = error.chain(), "stopped while waiting");
@@ -144,6 +144,6 @@ fn forgive(ended: Result<()>, stop: &Shutdown) -> Result<()> {
     }
 }
 
-fn broken(error: JoinError) -> Error {
-    Error::failed("the delivery broke off; this is a bug, start again to recover").because(error)
+fn delivery_error(error: JoinError) -> Error {
+    Error::failure("the delivery broke off; this is a bug, start again to recover").because(error)
 }

@@ -3,7 +3,7 @@
 use super::{EntityType, Plan, PlanCell, PlanRef, Projection, Relation, compile};
 use crate::model::{self, Layout};
 
-static CELL: PlanCell = PlanCell::lazy(|| compile(model::built_in()));
+static CELL: PlanCell = PlanCell::lazy(|| compile(model::default_model()));
 
 /// The plan of the built-in model.
 pub fn builtin() -> PlanRef {

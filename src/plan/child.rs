@@ -71,7 +71,7 @@ pub fn id_and_owner(key: &str) -> (String, Option<String>) {
 }
 
 /// A document's key as a person reads it.
-pub fn shown_key(key: &str) -> String {
+pub fn display_key(key: &str) -> String {
     match ChildKey::of(key) {
         Some(child) => format!("{} of {}", child.id(), child.owner),
         None => key.to_owned(),
@@ -93,7 +93,7 @@ pub struct Child<'a> {
 
 impl Projection {
     /// The embeds whose members are children, each with how they are found.
-    pub fn joined(self) -> impl Iterator<Item = (&'static EmbedPlan, Relation)> {
+    pub fn child_embeds(self) -> impl Iterator<Item = (&'static EmbedPlan, Relation)> {
         let plan = self.plan();
         let joined = self.get().embeds.iter().filter(|embed| embed.is_joined);
         joined.filter_map(move |embed| {
@@ -107,15 +107,15 @@ impl Projection {
     }
 
     /// The embed that begins an owner's id as it begins the ids of its members' documents. On one shard the two may be one id.
-    pub fn taken_by(self, id: &str) -> Option<&'static str> {
-        let mut embeds = self.joined().map(|(embed, _)| embed.name);
+    pub fn embed_of_id(self, id: &str) -> Option<&'static str> {
+        let mut embeds = self.child_embeds().map(|(embed, _)| embed.name);
         embeds.find(|embed| id.strip_prefix(embed).is_some_and(|rest| rest.starts_with('/')))
     }
 
     /// The child of a key; `None` where the key is that of an entity's own document.
     pub fn child(self, key: &str) -> Option<Child<'_>> {
         let ChildKey { embed, owner, member } = ChildKey::of(key)?;
-        let (embed, relation) = self.joined().find(|(known, _)| known.name == embed)?;
+        let (embed, relation) = self.child_embeds().find(|(known, _)| known.name == embed)?;
         Some(Child { embed, relation, owner, member })
     }
 }
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(id_and_owner("a/b"), ("a/b".to_owned(), None));
         assert_eq!(ChildKey::of(&key).map(|child| child.id()).as_deref(), Some("contacts/c/1"));
         assert_eq!((key_of("o1", None), key_of("a/b", None)), ("o1".to_owned(), "a/b".to_owned()));
-        assert_eq!(shown_key(&key), "contacts/c/1 of o1");
+        assert_eq!(display_key(&key), "contacts/c/1 of o1");
         assert_eq!(
             [None, Some("o1"), Some("o2")].map(|routing| is_held(&key, routing)),
             [false, true, false]

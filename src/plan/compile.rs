@@ -86,7 +86,7 @@ impl Compiler<'_> {
         let searched = |embed: &Embed| {
             let mut searches = projection.search.iter().flat_map(|search| &search.embeds);
             let found = searches.find(|found| found.embed == embed.name)?;
-            words::embedded(self.model, embed, found)
+            words::fields_of_embed(self.model, embed, found)
         };
         let searched: Vec<Option<SearchableFields>> = projection.embeds.iter().map(searched).collect();
         let mut embeds = Vec::new();
@@ -109,7 +109,7 @@ impl Compiler<'_> {
             show: self.show(of, &projection.show),
             rest: projection.rest.as_deref().map(forever),
             embeds,
-            compute: projection.compute.iter().filter_map(computed).collect(),
+            compute: projection.compute.iter().filter_map(compile_compute).collect(),
             words: words::own(self.model, projection),
             search: None,
             trigger: FieldSet::EMPTY,
@@ -424,7 +424,7 @@ impl Compiler<'_> {
 }
 
 /// The model was checked: its programs can be compiled.
-fn computed(compute: &model::Compute) -> Option<CountedProgram> {
+fn compile_compute(compute: &model::Compute) -> Option<CountedProgram> {
     Program::compile(&compute.program).ok().map(|program| CountedProgram::new(&compute.name, program))
 }
 

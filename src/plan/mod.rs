@@ -22,7 +22,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 pub use self::built_in_plan::*;
-pub use self::child::{Child, ChildKey, child_key, id_and_owner, is_held, key_of, shown_key};
+pub use self::child::{Child, ChildKey, child_key, display_key, id_and_owner, is_held, key_of};
 pub use self::compile::compile;
 pub use self::field_set::FieldSet;
 pub use self::header::HeaderPlan;
@@ -35,7 +35,7 @@ pub use self::shape::{
     EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, ShownField,
 };
 pub use self::tree::TreePart;
-pub use self::types::{Absent, CountedProgram, FieldPlan, FieldType, TypePlan};
+pub use self::types::{AbsenceRule, CountedProgram, FieldPlan, FieldType, TypePlan};
 pub use crate::model::join::JOIN;
 
 /// A compiled model.
@@ -158,7 +158,7 @@ impl PlanRef {
         let programs = |of: EntityType| {
             let entity = of.get();
             entity.fields.iter().filter_map(move |field| match &field.absent {
-                Some(Absent::Program(program)) => Some((&*entity.name, field.name, program.errors())),
+                Some(AbsenceRule::Program(program)) => Some((&*entity.name, field.name, program.errors())),
                 _ => None,
             })
         };

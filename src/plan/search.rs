@@ -159,7 +159,7 @@ impl Collection {
     }
 
     /// The projections whose indexes a search looks in: documents are found by members that they do not embed as well.
-    pub fn searched(self) -> Vec<Projection> {
+    pub fn projections_to_search(self) -> Vec<Projection> {
         let mut searched = vec![self.projection];
         for members in &self.plan.members {
             searched
@@ -186,7 +186,7 @@ impl PlanRef {
 
 impl SearchPlan {
     /// The `from` embeds whose words are searched, each with its number.
-    pub fn searched_members(&self) -> impl Iterator<Item = (usize, &MembersPlan, SearchableFields)> {
+    pub fn members_to_search(&self) -> impl Iterator<Item = (usize, &MembersPlan, SearchableFields)> {
         let members = self.members.iter().enumerate();
         members.filter_map(|(number, members)| Some((number, members, members.words?)))
     }

@@ -14,18 +14,18 @@ pub struct TreePart {
 impl Projection {
     /// The part that tells the children of an entity; `None` where its type makes no tree that a projection shows.
     pub fn children(self) -> Option<TreePart> {
-        self.of_tree(below)
+        self.of_tree(tree_below)
     }
 
     /// The part that tells the entities above one; `None` where no projection of its type shows them.
     pub fn ancestors(self) -> Option<TreePart> {
-        self.of_tree(above)
+        self.of_tree(tree_above)
     }
 
     /// The part of the projection that shows both, else of this one, else of another one of the same type.
     fn of_tree(self, part: fn(Self) -> Option<TreePart>) -> Option<TreePart> {
         let of_type = || self.plan().projections().filter(|other| other.of == self.of);
-        let both = of_type().find(|other| below(*other).is_some() && above(*other).is_some());
+        let both = of_type().find(|other| tree_below(*other).is_some() && tree_above(*other).is_some());
         both.into_iter().chain([self]).chain(of_type()).find_map(part)
     }
 
@@ -39,7 +39,7 @@ impl Projection {
     }
 }
 
-fn below(projection: Projection) -> Option<TreePart> {
+fn tree_below(projection: Projection) -> Option<TreePart> {
     projection.get().embeds.iter().find_map(|embed| match &embed.by {
         RelationPlanOf::From(from) if projection.is_tree(embed) => {
             let beside = [from.count, from.truncated, from.descendants];
@@ -49,7 +49,7 @@ fn below(projection: Projection) -> Option<TreePart> {
     })
 }
 
-fn above(projection: Projection) -> Option<TreePart> {
+fn tree_above(projection: Projection) -> Option<TreePart> {
     let embeds = &projection.get().embeds;
     embeds.iter().find_map(|embed| match &embed.by {
         RelationPlanOf::Above { at, cycle, .. } if projection.is_tree(embed) => {

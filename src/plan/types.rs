@@ -38,7 +38,7 @@ pub struct FieldPlan {
     /// The name of the type, as a model has it.
     pub kind_name: &'static str,
     /// The default where it is absent or null.
-    pub absent: Option<Absent>,
+    pub absent: Option<AbsenceRule>,
 }
 
 /// The type of a field.
@@ -70,7 +70,7 @@ pub enum FieldType {
 
 /// The default of an absent field when a document is made.
 #[derive(Debug)]
-pub enum Absent {
+pub enum AbsenceRule {
     /// The texts of these fields, with this between them.
     Join {
         /// The names of the fields.

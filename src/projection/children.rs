@@ -53,7 +53,7 @@ mod tests {
     use crate::entity::Registers;
     use crate::event::{Action, Event, EventField};
     use crate::model::{self, Layout};
-    use crate::plan::{PlanRef, shown_key};
+    use crate::plan::{PlanRef, display_key};
     use crate::projection::effects::Effects;
 
     fn contact(plan: PlanRef, owner: &str, name: &str) -> Registers {
@@ -69,25 +69,25 @@ mod tests {
     }
 
     /// The documents that a change marks, those of the projection `contacts` aside.
-    fn marked(plan: PlanRef, before: &Registers, after: &Registers) -> Vec<String> {
+    fn find_marks(plan: PlanRef, before: &Registers, after: &Registers) -> Vec<String> {
         let mut effects = Effects::default();
         let nothing = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
         let of = plan.entity_type("contacts").unwrap();
         effects.of(of, "c1", (before, after), &nothing, &nothing).unwrap();
         let marks = effects.marks.into_iter().filter(|(projection, _)| projection.name() == "organisations");
-        marks.map(|(_, key)| shown_key(&key)).collect()
+        marks.map(|(_, key)| display_key(&key)).collect()
     }
 
     #[test]
     fn a_member_marks_its_owner_only_when_it_comes_or_goes() {
-        let mut model = model::built_in().clone();
+        let mut model = model::default_model().clone();
         model.lay_out("organisations", Layout::Join).unwrap();
         let plan = PlanRef::of(&model);
         let [one, other, moved] =
             [("o1", "Jane"), ("o1", "Joan"), ("o2", "Joan")].map(|(owner, name)| contact(plan, owner, name));
-        assert_eq!(marked(plan, &one, &other), ["contacts/c1 of o1"]);
-        assert_eq!(marked(plan, &other, &moved), ["o1", "o2", "contacts/c1 of o1", "contacts/c1 of o2"]);
-        assert_eq!(marked(plan, &Registers::default(), &one), ["o1", "contacts/c1 of o1"]);
+        assert_eq!(find_marks(plan, &one, &other), ["contacts/c1 of o1"]);
+        assert_eq!(find_marks(plan, &other, &moved), ["o1", "o2", "contacts/c1 of o1", "contacts/c1 of o2"]);
+        assert_eq!(find_marks(plan, &Registers::default(), &one), ["o1", "contacts/c1 of o1"]);
     }
 
     /// Shelves whose books are children.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::trigger::{self, Trigger};
+use super::omission::{self, Trigger};
 use super::{Projection, owners, row};
 use crate::entity::{Liveness, References, Registers, value};
 use crate::error::Result;
@@ -78,13 +78,13 @@ impl Effects {
         is: &Lookup<'_>,
     ) -> Result<()> {
         let plan = entity_type.get();
-        let changed = changed(plan, before, after);
+        let changed = find_changes(plan, before, after);
         if changed.is_empty() {
             return Ok(());
         }
         for projection in entity_type.plan().projections() {
             let is_own = projection.of == entity_type.number() && projection.trigger.meets(changed);
-            if is_own && !trigger::is_left_out(Trigger::Own) {
+            if is_own && !omission::is_left_out(Trigger::Own) {
                 self.marks.insert((projection, id.to_owned()));
             }
         }
@@ -110,7 +110,7 @@ impl Effects {
     }
 
     fn put_rows(&mut self, relation: Relation, id: &str, before: &Registers, after: &Registers) {
-        if trigger::is_left_out(Trigger::Row) {
+        if omission::is_left_out(Trigger::Row) {
             return;
         }
         let (old, new) = (owners(relation, before), owners(relation, after));
@@ -256,7 +256,7 @@ fn document((projection, mark): (Projection, &Mark), hop: Hop, (from, id): (&str
 /// The routes of these numbers that lead to something by these rules.
 fn routes(plan: PlanRef, numbers: &[u16], rules: u128) -> impl Iterator<Item = &'static Route> {
     let routes = numbers.iter().filter_map(move |number| plan.route(*number));
-    routes.filter(move |route| route.rules & rules != 0 && !trigger::is_left_out(Trigger::of(route.hop)))
+    routes.filter(move |route| route.rules & rules != 0 && !omission::is_left_out(Trigger::of(route.hop)))
 }
 
 /// The entities from the one that `first` names up to the root of the tree, each once.
@@ -274,7 +274,7 @@ fn chain(of: EntityType, field: u16, first: References, look_up: &Lookup<'_>) ->
 }
 
 /// The parts of an entity that differ, as documents show them.
-fn changed(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
+fn find_changes(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
     let mut changed = FieldSet::EMPTY;
     if before.liveness() != after.liveness() {
         changed = FieldSet::LIVENESS;

@@ -4,11 +4,11 @@ mod ancestry;
 mod children;
 mod descendants;
 pub mod effects;
+pub(crate) mod omission;
 pub mod reach;
 mod renderer;
 mod row;
 pub mod search;
-pub(crate) mod trigger;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header};
 use crate::error::Result;
 use crate::plan::{Child, EntityType, Relation};
-pub use crate::plan::{Projection, shown_key};
+pub use crate::plan::{Projection, display_key};
 
 /// Reads an entity.
 pub type EntityReader<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;

@@ -173,12 +173,12 @@ impl<'a> Renderer<'a> {
         if counts.iter().any(|count| is_count(&count)) {
             self.make_fragments(projection.entity_type(), id)?;
         }
-        let computed = self.computed(&mut object, projection, own, id)?;
+        let computed = self.write_computed(&mut object, projection, own, id)?;
         write_search(&mut object, plan, own, &words, &computed);
         if projection.has_children() && self.members == ChildMembers::Beside {
             object.text(JOIN, projection.name());
         }
-        object.nested(Name::plain("_log"), |log| {
+        object.object(Name::plain("_log"), |log| {
             log.number(Name::plain("position"), reflected.position);
             if is_unseen && reflected.is_partial {
                 log.yes(Name::plain("partial"));
@@ -189,7 +189,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// Writes the computed members, and answers them. They are made of the document with all its members.
-    fn computed(
+    fn write_computed(
         &self,
         object: &mut Object<'_>,
         projection: Projection,
@@ -252,7 +252,7 @@ impl<'a> Renderer<'a> {
         let made = self.header(entity_type, id).and_then(|header| {
             let (mut json, mut words) = (Vec::new(), Vec::new());
             if header.liveness != Liveness::Deleted {
-                self.referred(&mut json, embed, id, &header)?;
+                self.write_referred(&mut json, embed, id, &header)?;
                 embed::push_words(&mut words, embed, &header);
             }
             Ok(Fragment::new(id, &json, &words))
@@ -298,7 +298,7 @@ impl<'a> Renderer<'a> {
 fn compute(object: &mut Object<'_>, plan: &'static ProjectionPlan, id: &str) -> Vec<(&'static str, Vec<u8>)> {
     let mut computed = Vec::new();
     for program in &plan.compute {
-        let document = shown(object.whole());
+        let document = strip_words(object.whole());
         if let Some(json) = program.run(&format!("{}/{id}", plan.name), &document, FieldType::Any) {
             object.raw(&*program.name, &json);
             computed.push((&*program.name, json));
@@ -308,7 +308,7 @@ fn compute(object: &mut Object<'_>, plan: &'static ProjectionPlan, id: &str) -> 
 }
 
 /// A document without the words of its embeds.
-fn shown(document: Vec<u8>) -> Vec<u8> {
+fn strip_words(document: Vec<u8>) -> Vec<u8> {
     const SEARCH: &str = "_search";
     let is_searched = |part: &[u8]| part == SEARCH.as_bytes();
     if !document.windows(SEARCH.len()).any(is_searched) {
@@ -330,7 +330,7 @@ fn write_search(
 ) {
     let Some(searched) = plan.words else { return };
     let title = own.title(searched, computed);
-    object.nested(Name::plain("_search"), |search| {
+    object.object(Name::plain("_search"), |search| {
         own.write_sort(search, title, searched);
         search.words(Name::plain("words"), |out, begin| {
             own.push_words(out, begin, title, (searched, computed));

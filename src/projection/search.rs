@@ -116,7 +116,7 @@ fn push_text(out: &mut Vec<u8>, begin: usize, class: Class, (text, is_second): (
         push(out, begin, GAP, b"");
     }
     let words = out.len();
-    WordBuffer::marked(out, begin, class.mark()).push(text);
+    WordBuffer::with_mark(out, begin, class.mark()).push(text);
     if out.len() == words {
         out.truncate(end);
     }
@@ -143,7 +143,7 @@ pub fn write_filters(search: &mut Object<'_>, filters: &[FilterPlan], computed: 
     let values = filters.filter_map(|filter| Some((filter.name, find(computed, filter.path)?)));
     let mut values = values.filter(|(_, json)| is_comparable(json)).peekable();
     if values.peek().is_some() {
-        search.nested("filters", |object| values.for_each(|(name, json)| object.raw(name, json)));
+        search.object("filters", |object| values.for_each(|(name, json)| object.raw(name, json)));
     }
 }
 

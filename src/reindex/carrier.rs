@@ -18,14 +18,14 @@ use crate::shutdown::Shutdown;
 use crate::sink::documents::{StoredDocument, at_least_one};
 use crate::sink::{Batch, Buffer, DocumentSink, Outcome};
 use crate::state::State;
-use crate::verify::walk::{DELETED, uncalled};
+use crate::verify::walk::{DELETED, explain_surplus};
 
 /// How many documents are read and written together at most.
 const PAGE: usize = 1_000;
 /// How long a write that failed rests.
 const PAUSE: Duration = Duration::from_millis(500);
 /// So many rejected documents of an index are logged one by one.
-const TOLD_MAX: u64 = 10;
+const LOGGED_MAX: u64 = 10;
 
 /// The documents carried into one index.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,7 +81,7 @@ impl Carrier<'_> {
             carried.newest = versions.filter(|version| *version <= position).fold(carried.newest, u64::max);
             let found = page.documents.into_iter().filter(|(_, version)| *version >= since);
             let found = found.map(|(id, _)| id).collect();
-            for some in self.silent(found).await?.chunks(PAGE) {
+            for some in self.ids_without_record(found).await?.chunks(PAGE) {
                 self.carry_some(some, position, &mut carried).await?;
             }
             cursor = page.cursor;
@@ -116,7 +116,7 @@ impl Carrier<'_> {
         loop {
             let page =
                 ask_index(self.stop, async || self.target.ids(self.number, cursor.clone()).await).await?;
-            let mut left = self.beside(page.ids).await?;
+            let mut left = self.find_surplus(page.ids).await?;
             while !left.is_empty() {
                 let documents = self.fetch(&left).await?;
                 let rest = left.split_off(documents.len().min(left.len()));
@@ -148,7 +148,7 @@ impl Carrier<'_> {
     }
 
     /// Those of which the state has no record.
-    async fn silent(&self, found: Vec<String>) -> Result<Vec<String>> {
+    async fn ids_without_record(&self, found: Vec<String>) -> Result<Vec<String>> {
         let (state, projection) = (Arc::clone(self.state), self.projection);
         blocking(move || {
             let snapshot = state.snapshot()?;
@@ -171,15 +171,15 @@ impl Carrier<'_> {
         let (state, projection) = (Arc::clone(self.state), self.projection);
         blocking(move || {
             let snapshot = state.snapshot()?;
-            ids.iter().map(|id| Ok(uncalled(&snapshot, projection, id)?.is_none())).collect()
+            ids.iter().map(|id| Ok(explain_surplus(&snapshot, projection, id)?.is_none())).collect()
         })
         .await
     }
 
     /// Those that the state neither calls for nor knows as deleted.
-    async fn beside(&self, ids: Vec<String>) -> Result<Vec<String>> {
+    async fn find_surplus(&self, ids: Vec<String>) -> Result<Vec<String>> {
         let (state, projection) = (Arc::clone(self.state), self.projection);
-        blocking(move || beside(&state, projection, ids)).await
+        blocking(move || find_surplus(&state, projection, ids)).await
     }
 
     async fn fetch(&self, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
@@ -203,7 +203,7 @@ impl Carrier<'_> {
                 // One that was deleted meanwhile is gone.
                 let Some(StoredDocument { version, body }) = document else { continue };
                 if body.is_empty() {
-                    return Err(Error::failed(format!(
+                    return Err(Error::failure(format!(
                         "{} does not give the document {id} back, so that it cannot be carried; use --from state",
                         self.from
                     )));
@@ -236,13 +236,13 @@ impl Carrier<'_> {
                     Some(Outcome::Conflict { stored: Some(_) }) => {}
                     Some(Outcome::Rejected(reason)) => {
                         carried.rejected += 1;
-                        if carried.rejected <= TOLD_MAX {
+                        if carried.rejected <= LOGGED_MAX {
                             let (projection, id) = (self.projection.name(), &write.id);
                             tracing::warn!(projection, %id, reason, "the new index rejects a document");
                         }
                     }
                     Some(Outcome::Gone(reason) | Outcome::Refused(reason)) => {
-                        return Err(Error::failed(reason));
+                        return Err(Error::failure(reason));
                     }
                     Some(Outcome::Retry(reason)) => {
                         failed = Some(reason);
@@ -259,7 +259,7 @@ impl Carrier<'_> {
                 tracing::debug!(reason, "waiting for the new index");
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => {}
-                    () = self.stop.requested() => return Err(interruption()),
+                    () = self.stop.wait() => return Err(interruption()),
                 }
             }
         }
@@ -268,11 +268,11 @@ impl Carrier<'_> {
 }
 
 /// Those of `ids` that the state neither calls for nor knows as deleted.
-pub(super) fn beside(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<String>> {
+pub(super) fn find_surplus(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<String>> {
     let snapshot = state.snapshot()?;
     let mut beside = Vec::new();
     for id in ids {
-        if uncalled(&snapshot, projection, &id)?.is_some_and(|why| why != DELETED) {
+        if explain_surplus(&snapshot, projection, &id)?.is_some_and(|why| why != DELETED) {
             beside.push(id);
         }
     }

@@ -69,7 +69,7 @@ impl Claim {
         let own: Vec<(Rebuild, Revision)> = own.collect();
         let lost = own.iter().any(|(record, _)| record.phase == Phase::Done && record.ended_at.is_none());
         if lost || own.len() != self.count {
-            return Err(Error::failed(
+            return Err(Error::failure(
                 "this rebuild is no longer the one that is noted in the index. It was given up with --abort, or its \
                  heartbeats stopped for so long that the running instance took its index over. \
                  Look at `tributary status`, and begin again if the index is not the new one",
@@ -138,7 +138,7 @@ impl Claim {
     ///
     /// # Errors
     /// As for [`Self::phase`].
-    pub async fn rejected(&self) -> Result<u64> {
+    pub async fn count_rejected(&self) -> Result<u64> {
         Ok(self.records().await?.iter().map(|(record, _)| record.progress.rejected).max().unwrap_or(0))
     }
 
@@ -146,7 +146,7 @@ impl Claim {
     ///
     /// # Errors
     /// As for [`Self::phase`].
-    pub async fn stopped_at(&self) -> Result<Option<Vec<Positions>>> {
+    pub async fn stop_positions(&self) -> Result<Option<Vec<Positions>>> {
         let records = self.records().await?;
         Ok(records.iter().map(|(record, _)| record.stopped_at.as_deref().map(positions)).collect())
     }
@@ -201,7 +201,7 @@ fn beginning(session: &Session, number: usize) -> Result<Rebuild> {
 }
 
 fn conflict(projection: &str, record: &Rebuild) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "another reindex of {projection} is under way, into {} ({}). Wait for its end, go on with it where it was \
          begun, or give it up with `tributary reindex --abort {projection}`",
         record.index,

@@ -17,13 +17,13 @@ use super::session::{Folder, Session};
 use super::sources::Sources;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::run::{Parts, Until, run};
+use crate::pipeline::run::{Parts, RunEnd, run};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::in_place;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, written};
+use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, to_record};
 use crate::source::EventSource;
 use crate::state::State;
 
@@ -169,7 +169,7 @@ impl Conductor {
             let ended_at = self.feed(stop).await?;
             self.carry_again(&carried, stop).await?;
             self.sink.release().await;
-            self.session.ended_at = Some(written(&ended_at));
+            self.session.ended_at = Some(to_record(&ended_at));
             self.folder.keep(&self.session)?;
         }
         let ended_at = self.session.ended_at.clone().unwrap_or_default();
@@ -178,7 +178,7 @@ impl Conductor {
         Ok(RebuildOutcome {
             indexes: names.zip(self.session.indexes.iter().cloned()).collect(),
             evidence,
-            rejected: self.rejected(),
+            rejected: self.count_rejected(),
         })
     }
 
@@ -187,7 +187,7 @@ impl Conductor {
         if self.claim.phase().await? < Phase::Swapping {
             return Ok(false);
         }
-        let behind = self.sink.behind().await?;
+        let behind = self.sink.indexes_behind().await?;
         Ok(behind.iter().zip(&self.session.indexes).all(|(behind, index)| behind.as_ref() == Some(index)))
     }
 
@@ -198,7 +198,7 @@ impl Conductor {
         // searchable.
         let source = self.rounds.sources.take().await?;
         self.rounds.sources.prepare();
-        self.deliver(source, Until::Delivered, stop).await?;
+        self.deliver(source, RunEnd::Delivered, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         let carried = self.carry(stop).await?;
         self.begin(Phase::Settling, stop).await?;
@@ -278,7 +278,7 @@ impl Conductor {
         let load_rate = self.load_rate.load(Ordering::Relaxed);
         RebuildProgress {
             load_rate,
-            rejected: self.rejected(),
+            rejected: self.count_rejected(),
             ..Meter::default().read(&self.status.report(None))
         }
     }
@@ -289,30 +289,30 @@ impl Conductor {
         let projections = self.projections();
         let mut tries = 0;
         loop {
-            self.round(Until::Delivered, stop).await?;
+            self.round(RunEnd::Delivered, stop).await?;
             self.begin(Phase::Checking, stop).await?;
             let indexes = &self.session.indexes;
             let gather =
                 async || evidence::gather(&*self.sink, &self.state, &projections, indexes, self.limits).await;
             let gathered = ask_index(stop, gather).await?;
             self.check_rejected(stop).await?;
-            let wanting = gathered.iter().find_map(|evidence| evidence.wanting(self.rejected()));
+            let wanting = gathered.iter().find_map(|evidence| evidence.find_failure(self.count_rejected()));
             tries += 1;
             match wanting {
                 None => return Ok(gathered),
-                Some(wanting) if tries >= CHECKS => return Err(Error::failed(wanting)),
+                Some(wanting) if tries >= CHECKS => return Err(Error::failure(wanting)),
                 Some(wanting) => tracing::warn!(wanting, "checking again"),
             }
         }
     }
 
     async fn check_rejected(&self, stop: &Shutdown) -> Result<()> {
-        let rejected = self.rejected();
+        let rejected = self.count_rejected();
         // A process that resumes this rebuild has to know of them.
         let progress = self.progress();
         ask_index(stop, async || self.claim.beat(&progress).await).await?;
         if rejected > 0 && !self.options.allow_rejected {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the new index rejected {rejected} documents, and the alias is left where it is. `tributary \
                  dead-letters list` shows them. Correct the mapping and begin again after `tributary reindex \
                  --abort`, or go on without them with --allow-rejected"
@@ -326,9 +326,9 @@ impl Conductor {
     async fn feed(&self, stop: &Shutdown) -> Result<Positions> {
         let began = Instant::now();
         loop {
-            self.round(Until::Searchable, stop).await?;
+            self.round(RunEnd::Searchable, stop).await?;
             let here = self.state.progress()?.positions();
-            match self.stopped_at(stop).await? {
+            match self.stop_positions(stop).await? {
                 Some(stopped_at) if stopped_at.iter().all(|at| here.covers(at)) => return Ok(here),
                 None if began.elapsed() >= INSTANCE_WAIT => {
                     tracing::info!("no running instance answered; the next one goes on from here");
@@ -340,15 +340,15 @@ impl Conductor {
     }
 
     /// Where the running instance stopped; `None` when it has not said so for a while.
-    async fn stopped_at(&self, stop: &Shutdown) -> Result<Option<Vec<Positions>>> {
+    async fn stop_positions(&self, stop: &Shutdown) -> Result<Option<Vec<Positions>>> {
         let until = Instant::now() + FEED_EVERY;
         loop {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = stop.requested() => return Err(interruption()),
+                () = stop.wait() => return Err(interruption()),
             }
-            let stopped_at = ask_index(stop, async || self.claim.stopped_at().await).await?;
+            let stopped_at = ask_index(stop, async || self.claim.stop_positions().await).await?;
             if stopped_at.is_some() || Instant::now() >= until {
                 return Ok(stopped_at);
             }
@@ -360,7 +360,7 @@ impl Conductor {
     }
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
-    async fn round(&self, until: Until, stop: &Shutdown) -> Result<()> {
+    async fn round(&self, until: RunEnd, stop: &Shutdown) -> Result<()> {
         let mut source = self.rounds.sources.take().await?;
         if in_place(|| self.is_through(&mut *source))? {
             self.rounds.sources.keep(source);
@@ -369,7 +369,7 @@ impl Conductor {
         self.deliver(source, until, stop).await
     }
 
-    async fn deliver(&self, mut source: Box<dyn EventSource>, until: Until, stop: &Shutdown) -> Result<()> {
+    async fn deliver(&self, mut source: Box<dyn EventSource>, until: RunEnd, stop: &Shutdown) -> Result<()> {
         loop {
             run(self.parts(source)?, until, stop).await?;
             if stop.is_requested() {
@@ -386,7 +386,7 @@ impl Conductor {
     /// True when nothing is left to do: every record of the log is folded, every document is in its index.
     fn is_through(&self, source: &mut dyn EventSource) -> Result<bool> {
         for (projection, index) in self.session.projections.iter().zip(&self.session.indexes) {
-            if self.state.built_for(projection)? != *index {
+            if self.state.index_built_for(projection)? != *index {
                 return Ok(false);
             }
         }
@@ -412,7 +412,7 @@ impl Conductor {
         self.session.projections.iter().filter_map(|name| self.state.plan().projection(name)).collect()
     }
 
-    fn rejected(&self) -> u64 {
+    fn count_rejected(&self) -> u64 {
         self.rejected_before + self.status.rejected.load(Ordering::Relaxed)
     }
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::carrier::beside;
+use super::carrier::find_surplus;
 use crate::error::Result;
 use crate::pipeline::work::blocking;
-use crate::projection::{Limits, Projection, shown_key};
+use crate::projection::{Limits, Projection, display_key};
 use crate::sink::documents::{Documents, at_least_one};
 use crate::sink::generations::Generations;
 use crate::state::State;
 use crate::verify::comparison::difference;
-use crate::verify::walk::{Every, Walk};
+use crate::verify::walk::{Sampling, Walk};
 
 /// About how many documents of each index are compared.
 const SAMPLE: u64 = 1_000;
@@ -24,7 +24,7 @@ const PAGE_BYTES: usize = 8 << 20;
 /// How many are made of one snapshot: large ones are not many.
 const IDS_MAX: usize = 5;
 /// How many ids are told.
-const TOLD_MAX: usize = 10;
+const NAMED_MAX: usize = 10;
 
 /// The evidence of one index.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -50,7 +50,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// The failures. `rejected` documents may be missing.
-    pub(super) fn wanting(&self, rejected: u64) -> Option<String> {
+    pub(super) fn find_failure(&self, rejected: u64) -> Option<String> {
         let advice = "the alias is left where it is. Look for another program that writes there, then run the same \
                       command again, or give it up with `tributary reindex --abort`";
         let expected = self.called_for + self.beside;
@@ -89,7 +89,7 @@ pub(super) async fn gather(
             compare(sink, number, made, &mut evidence).await?;
             (sample, made) = sample.next().await?;
         }
-        evidence.called_for = sample.walk.met();
+        evidence.called_for = sample.walk.count();
         if sample.state.is_partial() {
             evidence.beside = count_beside(sink, &sample.state, number, projection).await?;
         }
@@ -109,7 +109,7 @@ async fn count_beside(
     loop {
         let page = sink.ids(number, cursor).await?;
         let state = Arc::clone(state);
-        count += blocking(move || beside(&state, projection, page.ids)).await?.len() as u64;
+        count += blocking(move || find_surplus(&state, projection, page.ids)).await?.len() as u64;
         cursor = page.cursor;
         if cursor.is_none() {
             return Ok(count);
@@ -130,7 +130,7 @@ struct SampleWalk {
 
 impl SampleWalk {
     fn of(state: Arc<State>, projection: Projection, limits: Limits) -> Self {
-        let every = Every::of(state.count_about(projection), SAMPLE, fastrand::u64(..));
+        let every = Sampling::of(state.count_about(projection), SAMPLE, fastrand::u64(..));
         Self { state, projection, limits, walk: Walk::new(projection, every) }
     }
 
@@ -178,7 +178,9 @@ async fn compare(
             match document {
                 None => evidence.missing += 1,
                 Some(document) => match body.and_then(|body| difference(&body, &document.body)) {
-                    Some(_) if evidence.differing.len() < TOLD_MAX => evidence.differing.push(shown_key(&id)),
+                    Some(_) if evidence.differing.len() < NAMED_MAX => {
+                        evidence.differing.push(display_key(&id))
+                    }
                     _ => {}
                 },
             }
@@ -194,14 +196,20 @@ mod tests {
     #[test]
     fn what_is_wanting_is_told_and_rejected_documents_may_be_missing() {
         let whole = Evidence { called_for: 10, stored: 10, compared: 5, ..Evidence::default() };
-        assert_eq!(whole.wanting(0), None);
+        assert_eq!(whole.find_failure(0), None);
         let fewer = Evidence { stored: 9, missing: 1, ..whole.clone() };
-        assert!(fewer.wanting(0).unwrap().contains("holds 9 documents where the state calls for 10"));
-        assert_eq!(fewer.wanting(1), None);
-        assert_eq!(Evidence { stored: 12, beside: 2, ..whole.clone() }.wanting(0), None);
-        assert!(Evidence { beside: 2, ..whole.clone() }.wanting(0).is_some(), "what was carried is gone");
-        assert!(Evidence { stored: 11, ..whole.clone() }.wanting(3).is_some(), "more than are called for");
+        assert!(fewer.find_failure(0).unwrap().contains("holds 9 documents where the state calls for 10"));
+        assert_eq!(fewer.find_failure(1), None);
+        assert_eq!(Evidence { stored: 12, beside: 2, ..whole.clone() }.find_failure(0), None);
+        assert!(
+            Evidence { beside: 2, ..whole.clone() }.find_failure(0).is_some(),
+            "what was carried is gone"
+        );
+        assert!(
+            Evidence { stored: 11, ..whole.clone() }.find_failure(3).is_some(),
+            "more than are called for"
+        );
         let other = Evidence { differing: vec!["o1".to_owned()], ..whole };
-        assert!(other.wanting(5).unwrap().contains("first o1"));
+        assert!(other.find_failure(5).unwrap().contains("first o1"));
     }
 }

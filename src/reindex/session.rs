@@ -68,7 +68,7 @@ impl Session {
     }
 
     fn lacks(&self, number: usize) -> Error {
-        Error::failed(format!("the rebuild {} has no projection of number {number}", self.id))
+        Error::failure(format!("the rebuild {} has no projection of number {number}", self.id))
     }
 }
 
@@ -93,7 +93,7 @@ impl Folder {
     /// When another process holds it, or the disk fails.
     pub fn hold(path: &Path) -> Result<Self> {
         let failed = |error: std::io::Error| {
-            Error::failed(format!("the rebuild's folder {} cannot be used; check the disk", path.display()))
+            Error::failure(format!("the rebuild's folder {} cannot be used; check the disk", path.display()))
                 .because(error)
         };
         private_files::create_folder(path).map_err(failed)?;
@@ -123,7 +123,7 @@ impl Folder {
     pub fn linking(&self) -> Result<(String, PathBuf)> {
         let name = format!("{LINKING}{:016x}", fastrand::u64(..));
         let path = self.path.join(&name);
-        private_files::create_folder(&path).map_err(|error| self.broken(error))?;
+        private_files::create_folder(&path).map_err(|error| self.session_error(error))?;
         Ok((name, path))
     }
 
@@ -141,7 +141,7 @@ impl Folder {
     /// # Errors
     /// When the disk fails.
     pub fn take_linked(&self, path: &Path) -> Result<()> {
-        fs::rename(path, self.state()).map_err(|error| self.broken(error))
+        fs::rename(path, self.state()).map_err(|error| self.session_error(error))
     }
 
     /// The session that was begun here; `None` when none was.
@@ -151,9 +151,9 @@ impl Folder {
     pub fn session(&self) -> Result<Option<Session>> {
         let path = self.path.join(FILE);
         match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| self.broken(error)),
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| self.session_error(error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.broken(error)),
+            Err(error) => Err(self.session_error(error)),
         }
     }
 
@@ -162,13 +162,13 @@ impl Folder {
     /// # Errors
     /// When the disk fails.
     pub fn keep(&self, session: &Session) -> Result<()> {
-        let text = serde_json::to_vec(session).map_err(|error| self.broken(error))?;
+        let text = serde_json::to_vec(session).map_err(|error| self.session_error(error))?;
         let beside = self.path.join("session.new");
         let outcome = private_files::write(&beside, &text)
             .and_then(|()| File::open(&beside)?.sync_all())
             .and_then(|()| fs::rename(&beside, self.path.join(FILE)))
             .and_then(|()| File::open(&self.path)?.sync_all());
-        outcome.map_err(|error| self.broken(error))
+        outcome.map_err(|error| self.session_error(error))
     }
 
     /// Forgets the session; the state stays only when it is to be kept.
@@ -181,7 +181,7 @@ impl Folder {
             _ if keep_state || !self.state().exists() => Ok(()),
             _ => fs::remove_dir_all(self.state()),
         };
-        removed.map_err(|error| self.broken(error))
+        removed.map_err(|error| self.session_error(error))
     }
 
     /// Removes the rebuild's own state: a copy that was broken off, or one kept by an earlier rebuild.
@@ -189,18 +189,18 @@ impl Folder {
     /// # Errors
     /// When the disk fails.
     pub fn clear_state(&self) -> Result<()> {
-        for entry in fs::read_dir(&self.path).map_err(|error| self.broken(error))? {
-            let entry = entry.map_err(|error| self.broken(error))?;
+        for entry in fs::read_dir(&self.path).map_err(|error| self.session_error(error))? {
+            let entry = entry.map_err(|error| self.session_error(error))?;
             let name = entry.file_name();
             if name == STATE || name.to_string_lossy().starts_with(LINKING) {
-                fs::remove_dir_all(entry.path()).map_err(|error| self.broken(error))?;
+                fs::remove_dir_all(entry.path()).map_err(|error| self.session_error(error))?;
             }
         }
         Ok(())
     }
 
-    fn broken(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        Error::failed(format!(
+    fn session_error(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::failure(format!(
             "the rebuild's folder {} cannot be used; check the disk, or delete it and give the rebuild up with \
              `tributary reindex --abort`",
             self.path.display()

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 
 use crate::error::Result;
-use crate::pipeline::work::{blocking, let_go};
+use crate::pipeline::work::{blocking, drop_in_background};
 use crate::source::EventSource;
 
 /// Opens a source; waits for a log that is away.
@@ -14,10 +14,10 @@ pub type SourceOpener = Arc<dyn Fn() -> Result<Box<dyn EventSource>> + Send + Sy
 /// At most one source that was not taken yet.
 pub struct Sources {
     open: SourceOpener,
-    ahead: Mutex<Option<Ahead>>,
+    ahead: Mutex<Option<PreparedSource>>,
 }
 
-enum Ahead {
+enum PreparedSource {
     Open(Box<dyn EventSource>),
     Opening(JoinHandle<Result<Box<dyn EventSource>>>),
 }
@@ -25,7 +25,7 @@ enum Ahead {
 impl Sources {
     /// Of a log, of which `source` is open and not started, if there is one.
     pub fn new(open: SourceOpener, source: Option<Box<dyn EventSource>>) -> Self {
-        Self { open, ahead: Mutex::new(source.map(Ahead::Open)) }
+        Self { open, ahead: Mutex::new(source.map(PreparedSource::Open)) }
     }
 
     /// A source that was not started.
@@ -33,11 +33,11 @@ impl Sources {
     /// # Errors
     /// Those of opening one.
     pub(super) async fn take(&self) -> Result<Box<dyn EventSource>> {
-        let ahead = self.ahead().take();
+        let ahead = self.lock().take();
         match ahead {
-            Some(Ahead::Open(source)) => Ok(source),
+            Some(PreparedSource::Open(source)) => Ok(source),
             // The log may have been away for a moment, so every error is asked about again.
-            Some(Ahead::Opening(opening)) => match opening.await {
+            Some(PreparedSource::Opening(opening)) => match opening.await {
                 Ok(Ok(source)) => Ok(source),
                 Ok(Err(_)) | Err(_) => self.open().await,
             },
@@ -48,17 +48,17 @@ impl Sources {
     /// Opens one meanwhile.
     pub(super) fn prepare(&self) {
         let opening = tokio::spawn(self.open());
-        *self.ahead() = Some(Ahead::Opening(opening));
+        *self.lock() = Some(PreparedSource::Opening(opening));
     }
 
     /// Takes one back that was not started.
     pub(super) fn keep(&self, source: Box<dyn EventSource>) {
-        *self.ahead() = Some(Ahead::Open(source));
+        *self.lock() = Some(PreparedSource::Open(source));
     }
 
     /// Closes the open source, without waiting for it.
     pub(super) fn close(&self) {
-        let_go(self.ahead().take());
+        drop_in_background(self.lock().take());
     }
 
     fn open(&self) -> impl Future<Output = Result<Box<dyn EventSource>>> + use<> {
@@ -66,7 +66,7 @@ impl Sources {
         blocking(move || open())
     }
 
-    fn ahead(&self) -> MutexGuard<'_, Option<Ahead>> {
+    fn lock(&self) -> MutexGuard<'_, Option<PreparedSource>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         let opened = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&opened);
         let open: SourceOpener = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) + 1 {
-            number if number == away => Err(Error::failed("away")),
+            number if number == away => Err(Error::failure("away")),
             number => Ok(Box::new(NumberedLog(number))),
         });
         (Sources::new(open, source), opened)

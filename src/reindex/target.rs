@@ -81,7 +81,7 @@ impl Documents for Target {
 
 #[async_trait]
 impl Aliases for Target {
-    async fn behind(&self) -> Result<Vec<Option<String>>> {
+    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
         Ok(self.indexes.iter().cloned().map(Some).collect())
     }
 
@@ -89,7 +89,7 @@ impl Aliases for Target {
         Ok(self.states())
     }
 
-    async fn changed(&self, _: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, _: &str) -> Result<Vec<usize>> {
         Ok(Vec::new())
     }
 

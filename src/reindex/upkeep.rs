@@ -24,9 +24,10 @@ pub async fn abort(
     for (number, found) in found.into_iter().enumerate() {
         let Some((record, revision)) = found.filter(|(record, _)| record.is_under_way()) else { continue };
         let name = names.get(number).ok_or_else(|| unknown_index(number))?;
-        let revision = if is_dead(&record) { revision } else { silent(sink, number, name, &record).await? };
+        let revision =
+            if is_dead(&record) { revision } else { wait_for_silence(sink, number, name, &record).await? };
         if !restore(sink, number, &record, &revision).await? {
-            return Err(alive(name, &record));
+            return Err(lease_error(name, &record));
         }
         let generations = sink.generations(number).await?;
         let free = generations.iter().any(|made| made.index == record.index && made.aliases.is_empty());
@@ -44,7 +45,7 @@ pub async fn abort(
 /// # Errors
 /// Those of the index.
 pub async fn give_up(sink: &dyn Generations, session: &Session) -> Result<()> {
-    let behind: Vec<String> = sink.behind().await?.into_iter().flatten().collect();
+    let behind: Vec<String> = sink.indexes_behind().await?.into_iter().flatten().collect();
     for (number, found) in sink.rebuilds().await?.into_iter().enumerate() {
         let Some((record, revision)) = found.filter(|(record, _)| record.session == session.id) else {
             continue;
@@ -68,7 +69,7 @@ async fn restore(
     record: &Rebuild,
     revision: &Revision,
 ) -> Result<bool> {
-    let behind = sink.behind().await?.into_iter().nth(number).flatten();
+    let behind = sink.indexes_behind().await?.into_iter().nth(number).flatten();
     let earlier =
         record.earlier.as_deref().filter(|earlier| Some(&earlier.index) == behind.as_ref()).cloned();
     // Additions may have been put in place while the rebuild was under way.
@@ -88,12 +89,17 @@ pub async fn is_swapping(sink: &dyn Generations, session: &Session) -> Result<bo
     if session.ended_at.is_some() || own.any(|(record, _)| record.phase >= Phase::Swapping) {
         return Ok(true);
     }
-    let behind = sink.behind().await?;
+    let behind = sink.indexes_behind().await?;
     Ok(behind.iter().zip(&session.indexes).any(|(behind, index)| behind.as_ref() == Some(index)))
 }
 
 /// Waits for a heartbeat; the writing of the record when none came for the whole lease.
-async fn silent(sink: &dyn Generations, number: usize, name: &str, record: &Rebuild) -> Result<Revision> {
+async fn wait_for_silence(
+    sink: &dyn Generations,
+    number: usize,
+    name: &str,
+    record: &Rebuild,
+) -> Result<Revision> {
     tracing::info!(projection = name, seconds = LEASE.as_secs(), "waiting whether that rebuild is alive");
     let until = Instant::now() + LEASE;
     loop {
@@ -104,14 +110,14 @@ async fn silent(sink: &dyn Generations, number: usize, name: &str, record: &Rebu
                     return Ok(revision);
                 }
             }
-            _ => return Err(alive(name, record)),
+            _ => return Err(lease_error(name, record)),
         }
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }
 
-fn alive(name: &str, record: &Rebuild) -> Error {
-    Error::failed(format!(
+fn lease_error(name: &str, record: &Rebuild) -> Error {
+    Error::failure(format!(
         "the reindex of {name} into {} is alive; stop it where it runs, then give it up",
         record.index
     ))

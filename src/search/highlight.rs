@@ -6,7 +6,7 @@ use super::matching;
 use super::query::Term;
 use crate::plan::SearchPlan;
 use crate::searchable_fields::{SearchableFields, each_at, each_text};
-use crate::text::{PHONE_DIGITS_MIN, folded, joined, parts, reversed_numbers};
+use crate::text::{PHONE_DIGITS_MIN, fold, join, parts, reverse_numbers};
 
 /// Longer texts are not marked.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -55,7 +55,7 @@ fn mark(
         return;
     }
     let mut all = Vec::new();
-    each_text(value, &mut |text| all.extend(marked(text, terms, is_phone).map(Value::from)));
+    each_text(value, &mut |text| all.extend(mark_matches(text, terms, is_phone).map(Value::from)));
     let marked = all;
     if !marked.is_empty() {
         found.insert(name.to_owned(), Value::Array(marked));
@@ -63,14 +63,14 @@ fn mark(
 }
 
 /// The text with its matches marked; `None` when there are none.
-fn marked(text: &str, terms: &[Term], is_phone: bool) -> Option<String> {
+fn mark_matches(text: &str, terms: &[Term], is_phone: bool) -> Option<String> {
     if text.len() > TEXT_BYTES_MAX {
         return None;
     }
     let by_digits = if is_phone { phone_span(text, terms) } else { None };
     let spans = match by_digits {
         Some(span) => vec![span],
-        None => matched_spans(text, terms),
+        None => find_spans(text, terms),
     };
     if spans.is_empty() {
         return None;
@@ -92,7 +92,7 @@ fn marked(text: &str, terms: &[Term], is_phone: bool) -> Option<String> {
 const TOGETHER_MAX: usize = 4;
 
 /// The words that a term matches, by themselves or written together.
-fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
+fn find_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
     let spans = word_spans(text);
     let mut is_marked: Vec<bool> = spans.iter().map(|span| is_matched(text, *span, terms)).collect();
     for phrase in terms.iter().filter(|term| term.is_phrase()) {
@@ -105,7 +105,7 @@ fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
                 continue;
             }
             let mut forms = Vec::new();
-            joined(text.get(first.0..last.1).unwrap_or_default(), &mut |form| forms.push(form.to_owned()));
+            join(text.get(first.0..last.1).unwrap_or_default(), &mut |form| forms.push(form.to_owned()));
             let is_found =
                 forms.iter().any(|form| terms.iter().any(|term| matching::word(term, form).is_some()));
             if is_found && is_one_form(text, run, forms.first()) {
@@ -120,7 +120,7 @@ fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
 fn mark_phrase(text: &str, spans: &[(usize, usize)], phrase: &Term, is_marked: &mut [bool]) {
     let length = phrase.words().count();
     for (at, run) in spans.windows(length).enumerate() {
-        let word = |(begin, end): &(usize, usize)| folded(text.get(*begin..*end).unwrap_or_default());
+        let word = |(begin, end): &(usize, usize)| fold(text.get(*begin..*end).unwrap_or_default());
         if run.iter().zip(phrase.words()).all(|(span, target)| word(span) == *target) {
             is_marked.iter_mut().skip(at).take(length).for_each(|mark| *mark = true);
         }
@@ -129,13 +129,13 @@ fn mark_phrase(text: &str, spans: &[(usize, usize)], phrase: &Term, is_marked: &
 
 /// True when the form is made of all words of the run.
 fn is_one_form(text: &str, run: &[(usize, usize)], form: Option<&String>) -> bool {
-    let words = run.iter().map(|(begin, end)| folded(text.get(*begin..*end).unwrap_or_default()));
+    let words = run.iter().map(|(begin, end)| fold(text.get(*begin..*end).unwrap_or_default()));
     form.is_some_and(|form| words.collect::<String>() == *form)
 }
 
 fn is_matched(text: &str, (begin, end): (usize, usize), terms: &[Term]) -> bool {
     // A sign may fold to several words (`½` to `1` and `2`).
-    let word = folded(text.get(begin..end).unwrap_or_default());
+    let word = fold(text.get(begin..end).unwrap_or_default());
     let mut words = word.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     let is_found = |word: &str| terms.iter().any(|term| matching::word(term, word).is_some());
     let mut is_part = false;
@@ -153,7 +153,7 @@ fn word_spans(text: &str) -> Vec<(usize, usize)> {
         let is_word = if letter.is_ascii() {
             letter.is_ascii_alphanumeric()
         } else {
-            let bare = folded(letter.encode_utf8(&mut buffer));
+            let bare = fold(letter.encode_utf8(&mut buffer));
             inside && bare.is_empty() || bare.chars().any(char::is_alphanumeric)
         };
         match spans.last_mut() {
@@ -168,7 +168,7 @@ fn word_spans(text: &str) -> Vec<(usize, usize)> {
 
 /// The ending of a phone number that was asked for: the longest that any term has.
 fn phone_span(text: &str, terms: &[Term]) -> Option<(usize, usize)> {
-    let numbers = reversed_numbers(text);
+    let numbers = reverse_numbers(text);
     let found = numbers.iter().flat_map(|number| {
         let phones = terms.iter().map(|term| &term.phone).filter(|phone| phone.matches(number));
         phones.map(move |phone| {
@@ -181,7 +181,7 @@ fn phone_span(text: &str, terms: &[Term]) -> Option<(usize, usize)> {
     let (mut digits, mut places) = (String::new(), Vec::new());
     for (at, letter) in text.char_indices() {
         let mut buffer = [0; 4];
-        for digit in folded(letter.encode_utf8(&mut buffer)).chars().filter(char::is_ascii_digit) {
+        for digit in fold(letter.encode_utf8(&mut buffer)).chars().filter(char::is_ascii_digit) {
             digits.push(digit);
             places.push((at, at + letter.len_utf8()));
         }

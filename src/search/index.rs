@@ -7,7 +7,7 @@ use std::pin::Pin;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::query::{FilterField, FilterValue, Filters, Term, Whole};
+use super::query::{FilterField, FilterValue, Filters, QueryReadings, Term};
 use super::sort::{Key, Sort};
 use crate::error::Result;
 use crate::plan::Collection;
@@ -24,7 +24,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A search as an engine takes it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Find {
+pub struct EngineSearch {
     /// The collection that is searched.
     pub collection: Collection,
     /// The terms; all must match. Each with documents that match by a member which they don't embed.
@@ -32,7 +32,7 @@ pub struct Find {
     /// The terms of which none may match, each with documents that match in the same way.
     pub excluded: Vec<(Term, Vec<String>)>,
     /// The readings of the whole query.
-    pub whole: Whole,
+    pub whole: QueryReadings,
     /// Only entities at or below this one.
     pub under: Option<String>,
     /// Values of the document itself, of which each field must have one.
@@ -65,7 +65,7 @@ pub struct MemberFilters {
     pub met: Vec<String>,
 }
 
-impl Find {
+impl EngineSearch {
     /// The values that one and the same member of an embed must have.
     pub fn filters_of(&self, members: usize) -> &Filters {
         let found = self.member_filters.iter().find(|found| found.members == members);
@@ -107,7 +107,7 @@ pub struct SearchResult {
 
 /// Documents of members, among which is looked for those of some owners.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Among<'a> {
+pub struct MemberScope<'a> {
     /// The collection of the members.
     pub collection: Collection,
     /// The embed that shows the owner.
@@ -123,10 +123,10 @@ pub struct Among<'a> {
 /// Indexes that can be searched, behind their aliases.
 pub trait SearchIndex: Send + Sync + 'static {
     /// Finds documents.
-    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, SearchResult>;
+    fn find<'a>(&'a self, find: &'a EngineSearch) -> Answer<'a, SearchResult>;
 
     /// The ids of documents that don't embed all members of an embed, by its number, at most [`TRUNCATED_MAX`].
-    fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>>;
+    fn find_truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>>;
 
     /// The ids of documents that embed a member with this id, by the number of the embed, at most [`OWNERS_MAX`].
     fn owners_of_id<'a>(
@@ -137,13 +137,17 @@ pub trait SearchIndex: Send + Sync + 'static {
     ) -> Answer<'a, Vec<String>>;
 
     /// Those owners that have such a member.
-    fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>>;
+    fn owners<'a>(&'a self, among: MemberScope<'a>) -> Answer<'a, Vec<String>>;
 
     /// For each value of `field` how many of the owners have such a member with it.
-    fn owner_counts<'a>(&'a self, among: Among<'a>, field: FilterField) -> Answer<'a, Counts>;
+    fn owner_counts<'a>(&'a self, among: MemberScope<'a>, field: FilterField) -> Answer<'a, Counts>;
 
     /// Such members, best first, at most [`MATCHED_MAX`].
-    fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>>;
+    fn match_members<'a>(
+        &'a self,
+        among: MemberScope<'a>,
+        whole: &'a QueryReadings,
+    ) -> Answer<'a, Vec<Value>>;
 
     /// A document of a projection by its id.
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>>;
@@ -157,7 +161,7 @@ pub trait SearchIndex: Send + Sync + 'static {
 
     /// Those of `projections` whose index is not there or is being filled for the first time: a search in it finds less
     /// than there is.
-    fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>>;
+    fn find_unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>>;
 
     /// The product and the version of the server; `None` of an engine without a server.
     fn server(&self) -> Answer<'_, Option<String>> {

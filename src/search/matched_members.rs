@@ -4,19 +4,19 @@
 use serde_json::Value;
 
 use super::index::MATCHED_MAX;
-use super::query::{Term, Whole};
+use super::query::{QueryReadings, Term};
 use super::rank::{may_match, member};
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::searchable_fields::{SearchableFields, Words};
 
 /// For each searched `from` embed the members that a term matches by their own fields, best first, at most
 /// [`MATCHED_MAX`]. Members that no hit needs are taken out of the document.
-pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Vec<Vec<Value>> {
+pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &QueryReadings) -> Vec<Vec<Value>> {
     let of_embed = |(_, members, searched): (usize, &MembersPlan, SearchableFields)| {
         let found = document.get(members.path).and_then(Value::as_array).filter(|_| !terms.is_empty());
         best(found.into_iter().flatten(), searched, terms, whole)
     };
-    let matched = plan.searched_members().map(of_embed).collect();
+    let matched = plan.members_to_search().map(of_embed).collect();
     if let Some(document) = document.as_object_mut() {
         document.retain(|name, _| !plan.hidden.contains(&name.as_str()));
     }
@@ -28,7 +28,7 @@ pub(crate) fn best<'a>(
     members: impl Iterator<Item = &'a Value>,
     searched: SearchableFields,
     terms: &[Term],
-    whole: &Whole,
+    whole: &QueryReadings,
 ) -> Vec<Value> {
     // The query may be the id of one of them.
     let id = whole.ids.first().map(String::as_str);

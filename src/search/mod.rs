@@ -20,5 +20,5 @@ pub mod sort;
 mod syntax;
 mod token;
 
-pub use self::index::{Find, SearchIndex, SearchResult};
+pub use self::index::{EngineSearch, SearchIndex, SearchResult};
 pub use self::query::{FilterField, Request, Term};

@@ -232,27 +232,27 @@ mod tests {
     use super::*;
     use crate::plan::builtin;
 
-    fn parsed(pairs: &[(&str, &str)]) -> Result<Request> {
+    fn parse(pairs: &[(&str, &str)]) -> Result<Request> {
         let collections: Vec<Collection> = builtin().collections().collect();
         Request::parse(&collections, pairs.iter().copied())
     }
 
     #[test]
     fn defaults_and_values() {
-        let none = parsed(&[]).unwrap();
+        let none = parse(&[]).unwrap();
         assert_eq!((none.size, none.terms, none.timeout_ms), (10, None, 5_000));
         let pairs = [("in", "contacts"), ("filter", "role:a:b"), ("facets", "tag,role,tag")];
-        let request = parsed(&pairs).unwrap();
+        let request = parse(&pairs).unwrap();
         assert_eq!(request.terms, None);
         let filters: Vec<_> =
             request.filters.iter().map(|(field, value)| (field.name, value.clone())).collect();
         assert_eq!(filters, [("role", FilterValue::Text("a:b".to_owned()))]);
-        assert_eq!(parsed(&[("filter", ""), ("filter", "")]).unwrap().filters, []);
+        assert_eq!(parse(&[("filter", ""), ("filter", "")]).unwrap().filters, []);
         assert_eq!(request.facets.iter().map(|field| field.name).collect::<Vec<_>>(), ["tag", "role"]);
         for no_word in ["*:*", "  ", ""] {
-            assert_eq!(parsed(&[("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");
+            assert_eq!(parse(&[("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");
         }
-        let request = parsed(&[("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
+        let request = parse(&[("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
         assert_eq!(request.consistent_with.get(&TopicPartition::new("a/b", 3)), Some(78));
         assert_eq!(request.timeout_ms, 250);
     }
@@ -280,11 +280,11 @@ mod tests {
             ("order", "name"),
         ];
         for (name, value) in wrong {
-            let error = parsed(&[(name, value)]).unwrap_err();
+            let error = parse(&[(name, value)]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{name}={value}");
             assert!(error.chain().len() < 300);
         }
-        assert!(parsed(&[("in", "contacts"), ("filter", "country:GB")]).is_err());
-        assert!(parsed(&[("q", "a"), ("q", "b")]).is_err());
+        assert!(parse(&[("in", "contacts"), ("filter", "country:GB")]).is_err());
+        assert!(parse(&[("q", "a"), ("q", "b")]).is_err());
     }
 }

@@ -90,7 +90,7 @@ pub fn by_field(filters: &Filters) -> BTreeMap<FilterField, Vec<&FilterValue>> {
 
 /// The readings of a whole query, beside that of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Whole {
+pub struct QueryReadings {
     /// An e-mail address, with ASCII letters in lower case.
     pub mail: Option<String>,
     /// A phone number in its forms, each as reversed digits.
@@ -129,7 +129,7 @@ pub struct Request {
     /// The words and phrases of which none may match.
     pub excluded: Vec<Term>,
     /// The readings of the whole query.
-    pub whole: Whole,
+    pub whole: QueryReadings,
     /// The collection that is searched.
     pub collection: Collection,
     /// Only entities at or below this one in the collection's tree.
@@ -158,7 +158,7 @@ impl Request {
         Self {
             terms: None,
             excluded: Vec::new(),
-            whole: Whole::default(),
+            whole: QueryReadings::default(),
             collection,
             under: None,
             filters: Vec::new(),
@@ -174,7 +174,7 @@ impl Request {
 
     /// The same search with typos forgiven in short words, for when it finds nothing. `None` when it has no such
     /// word beside a longer one, which keeps the hits near to the query's meaning.
-    pub fn forgiving(&self) -> Option<Self> {
+    pub fn to_forgiving(&self) -> Option<Self> {
         let letters = |term: &Term| term.text.chars().count();
         let mut terms = self.terms.clone()?;
         let has_longer = terms.iter().any(|term| letters(term) > SHORT_LETTERS_MAX);

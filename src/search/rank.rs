@@ -19,7 +19,7 @@
 use serde_json::Value;
 
 use super::matching::{self, Match};
-use super::query::{Term, Whole, name_words};
+use super::query::{QueryReadings, Term, name_words};
 use crate::searchable_fields::{Class, SearchableFields, Words, each_text, has_word};
 use crate::text::{each_number, stands};
 
@@ -87,7 +87,7 @@ pub fn may_match(document: &Value, searched: SearchableFields, terms: &[Term]) -
 }
 
 /// The worth of a member by its own fields; `None` when no word matches.
-pub fn member(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
+pub fn member(words: &Words, terms: &[Term], whole: &QueryReadings) -> Option<u32> {
     let mut sum = None;
     for (number, term) in terms.iter().enumerate() {
         let counts = u32::from(number < SCORED_MAX);
@@ -104,11 +104,12 @@ fn term_points(words: &Words, term: &Term) -> Option<u32> {
         let runs = words.runs.iter().filter(|(_, run)| stands(run.as_bytes(), term.text.as_bytes()));
         return runs.map(|(class, _)| points(*class, Match::Word)).chain(number).max();
     }
-    let of_words = words.found().filter_map(|(class, word)| Some(points(class, matching::word(term, word)?)));
+    let of_words =
+        words.words_and_forms().filter_map(|(class, word)| Some(points(class, matching::word(term, word)?)));
     of_words.chain(number).max()
 }
 
-fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
+fn exact(words: &Words, terms: &[Term], whole: &QueryReadings) -> u32 {
     let is_mail = whole.mail.is_some() && whole.mail == words.mail;
     let is_number = words.phones.iter().any(|phone| whole.numbers.contains(phone));
     if is_mail || is_number || is_name(words, terms) { EXACT } else { 0 }

@@ -13,8 +13,10 @@ use serde_json::{Map, Value};
 
 use self::shown_hit::{ShownHit, hit};
 use super::cursor::Cursor;
-use super::index::{Among, Counts, Find, Hit, MATCHED_MAX, MemberFilters, SearchIndex, SearchResult};
-use super::query::{FilterField, FilterValue, Filters, Request, Term, Whole};
+use super::index::{
+    Counts, EngineSearch, Hit, MATCHED_MAX, MemberFilters, MemberScope, SearchIndex, SearchResult,
+};
+use super::query::{FilterField, FilterValue, Filters, QueryReadings, Request, Term};
 use crate::error::Result;
 use crate::plan::{Collection, MembersPlan, PlanRef};
 use crate::searchable_fields::each_at;
@@ -99,7 +101,7 @@ impl Searcher {
             self.page(request, &request.identity()).await?
         };
         if page.total == 0
-            && let Some(forgiving) = request.forgiving()
+            && let Some(forgiving) = request.to_forgiving()
         {
             page = self.page(&forgiving, &request.identity()).await?;
         }
@@ -109,7 +111,7 @@ impl Searcher {
 
     /// `identity` holds the parts of the search that the cursor of the next page depends on.
     async fn page(&self, request: &Request, identity: &str) -> Result<Page> {
-        let truncated = self.truncated(request).await?;
+        let truncated = self.find_truncated(request).await?;
         let (find, of_id) = self.plan(request, &truncated).await?;
         let mut found = self.index.find(&find).await?;
         let next = found.hits.get(request.size).is_some();
@@ -139,7 +141,7 @@ impl Searcher {
     }
 
     /// The documents whose further members matter to this request.
-    async fn truncated(&self, request: &Request) -> Result<Vec<Vec<String>>> {
+    async fn find_truncated(&self, request: &Request) -> Result<Vec<Vec<String>>> {
         let asks_for_words = request.terms.is_some() || !request.excluded.is_empty();
         let mut all = Vec::new();
         for (number, members) in request.collection.get().members.iter().enumerate() {
@@ -149,7 +151,7 @@ impl Searcher {
                 || request.facets.iter().any(is_asked);
             let is_known = members.truncated.is_some() && self.apart(request.collection, members).is_some();
             all.push(if is_looked_into && is_known {
-                self.index.truncated(request.collection, number).await?
+                self.index.find_truncated(request.collection, number).await?
             } else {
                 Vec::new()
             });
@@ -162,7 +164,7 @@ impl Searcher {
         &self,
         request: &Request,
         truncated: &TruncatedDocuments,
-    ) -> Result<(Find, Vec<Option<Value>>)> {
+    ) -> Result<(EngineSearch, Vec<Option<Value>>)> {
         let (of_id, members) = self.of_id(request).await?;
         let mut terms = Vec::new();
         for term in request.terms.iter().flatten() {
@@ -176,11 +178,11 @@ impl Searcher {
         }
         let (of_members, filters): (Vec<_>, Vec<_>) =
             request.filters.iter().cloned().partition(|(field, _)| field.members.is_some());
-        let find = Find {
+        let find = EngineSearch {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
             excluded,
-            whole: Whole { ids: of_id, ..request.whole.clone() },
+            whole: QueryReadings { ids: of_id, ..request.whole.clone() },
             under: request.under.clone(),
             filters,
             member_filters: self.member_filters(request, truncated, &of_members).await?,
@@ -227,7 +229,7 @@ impl Searcher {
     ) -> Result<Map<String, Value>> {
         let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
         aside.filters.retain(|(filtered, _)| *filtered != field);
-        let find = Find { size: 0, documents: false, ..self.plan(&aside, truncated).await?.0 };
+        let find = EngineSearch { size: 0, documents: false, ..self.plan(&aside, truncated).await?.0 };
         let found = self.index.find(&find).await?;
         self.facets(&aside, &find, truncated, &found).await
     }
@@ -237,7 +239,7 @@ impl Searcher {
     async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Vec<Option<Value>>)> {
         let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), Vec::new())) };
         let (mut found, mut members) = (vec![id.clone()], Vec::new());
-        for (number, searched, _) in request.collection.get().searched_members() {
+        for (number, searched, _) in request.collection.get().members_to_search() {
             let member = match self.apart(request.collection, searched) {
                 Some((apart, owner)) => {
                     let member = self.index.document(apart.name(), id).await?;
@@ -263,7 +265,7 @@ impl Searcher {
         term: &Term,
     ) -> Result<Vec<String>> {
         let mut owners = Vec::new();
-        for (number, ..) in request.collection.get().searched_members() {
+        for (number, ..) in request.collection.get().members_to_search() {
             let term = std::slice::from_ref(term);
             owners.extend(self.owners(request, (number, truncated), term, &[]).await?);
         }
@@ -281,7 +283,7 @@ impl Searcher {
         let members = request.collection.get().members.get(number).filter(|_| !owners.is_empty());
         match members.and_then(|members| self.apart(request.collection, members)) {
             Some((collection, owner)) => {
-                self.index.owners(Among { collection, owner, owners, terms, filters }).await
+                self.index.owners(MemberScope { collection, owner, owners, terms, filters }).await
             }
             None => Ok(Vec::new()),
         }
@@ -291,7 +293,7 @@ impl Searcher {
     async fn facets(
         &self,
         request: &Request,
-        find: &Find,
+        find: &EngineSearch,
         truncated: &TruncatedDocuments,
         found: &SearchResult,
     ) -> Result<Map<String, Value>> {
@@ -304,7 +306,7 @@ impl Searcher {
                 let owners = match owners.entry(number) {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(place) => {
-                        place.insert(self.truncated_hits(find, truncated.get(number)).await?)
+                        place.insert(self.find_truncated_hits(find, truncated.get(number)).await?)
                     }
                 };
                 add(&mut counts, self.counts_apart(request, find, (number, owners), field).await?);
@@ -316,9 +318,13 @@ impl Searcher {
     }
 
     /// The hits among documents that do not embed all members.
-    async fn truncated_hits(&self, find: &Find, truncated: Option<&Vec<String>>) -> Result<Vec<String>> {
+    async fn find_truncated_hits(
+        &self,
+        find: &EngineSearch,
+        truncated: Option<&Vec<String>>,
+    ) -> Result<Vec<String>> {
         let Some(truncated) = truncated.filter(|ids| !ids.is_empty()) else { return Ok(Vec::new()) };
-        let find = Find {
+        let find = EngineSearch {
             among: Some(truncated.clone()),
             sort: None,
             size: truncated.len(),
@@ -334,7 +340,7 @@ impl Searcher {
     async fn counts_apart(
         &self,
         request: &Request,
-        find: &Find,
+        find: &EngineSearch,
         (number, owners): (usize, &[String]),
         field: FilterField,
     ) -> Result<Counts> {
@@ -347,7 +353,7 @@ impl Searcher {
             return Ok(Counts::new());
         };
         self.index
-            .owner_counts(Among { collection, owner, owners, terms: &[], filters: &filters }, field)
+            .owner_counts(MemberScope { collection, owner, owners, terms: &[], filters: &filters }, field)
             .await
     }
 
@@ -361,14 +367,14 @@ impl Searcher {
         of_id: &[Option<Value>],
     ) -> Result<()> {
         let terms = request.terms.as_deref().unwrap_or_default();
-        for (place, (number, members, _)) in request.collection.get().searched_members().enumerate() {
+        for (place, (number, members, _)) in request.collection.get().members_to_search().enumerate() {
             let Some(matched) = hit.matched.get_mut(place) else { continue };
             let Some((collection, owner)) = self.apart(request.collection, members) else { continue };
             let is_truncated = truncated.get(number).is_some_and(|ids| ids.contains(&hit.id));
             if is_truncated && !terms.is_empty() {
                 let owners = std::slice::from_ref(&hit.id);
-                let among = Among { collection, owner, owners, terms, filters: &[] };
-                *matched = self.index.matched(among, &request.whole).await?;
+                let among = MemberScope { collection, owner, owners, terms, filters: &[] };
+                *matched = self.index.match_members(among, &request.whole).await?;
             }
             let is_owned = |member: &&Value| owners_of(member, owner).contains(&hit.id);
             if let Some(member) = of_id.get(place).and_then(Option::as_ref).filter(is_owned) {

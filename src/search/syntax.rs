@@ -32,15 +32,15 @@ pub(super) fn pieces(q: &str) -> Vec<Piece<'_>> {
 fn piece_at(q: &str, at: usize, before: char) -> Option<(Piece<'_>, usize)> {
     let rest = q.get(at..)?;
     if let Some(rest) = rest.strip_prefix('-').filter(|_| before.is_whitespace()) {
-        let (text, length) = quoted(rest).or_else(|| bare(rest))?;
+        let (text, length) = find_quotation(rest).or_else(|| bare(rest))?;
         return Some((Piece::Excluded(text), at + 1 + length));
     }
-    let (text, length) = quoted(rest).filter(|_| !before.is_alphanumeric())?;
+    let (text, length) = find_quotation(rest).filter(|_| !before.is_alphanumeric())?;
     Some((Piece::Phrase(text), at + length))
 }
 
 /// The text between two quotation marks, and its length with them.
-fn quoted(text: &str) -> Option<(&str, usize)> {
+fn find_quotation(text: &str) -> Option<(&str, usize)> {
     let rest = text.strip_prefix(is_quotation_mark)?;
     let end = rest.find(is_quotation_mark)?;
     let mark = rest.get(end..)?.chars().next()?;

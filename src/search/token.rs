@@ -1,9 +1,9 @@
 //! A query's text taken apart: words, the phone numbers that they may be parts of, and phrases.
 
 use super::phone::Phone;
-use super::query::{Term, Whole};
+use super::query::{QueryReadings, Term};
 use super::syntax::{Piece, pieces};
-use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, is_unspaced, reversed_digits};
+use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, fold, is_unspaced, reverse_digits};
 
 /// A run of digit groups longer than this is looked at as a whole only.
 const GROUPS_MAX: usize = 6;
@@ -32,7 +32,7 @@ pub(super) struct QueryParts {
     /// The words and phrases that must not be there.
     pub(super) excluded: Vec<Term>,
     /// The name, number or id that the whole query may be, without marks and exclusions.
-    pub(super) whole: Whole,
+    pub(super) whole: QueryReadings,
 }
 
 /// Takes a query apart.
@@ -58,20 +58,20 @@ pub(super) fn parse(q: &str) -> QueryParts {
         term.joined.dedup();
     }
     parsed.whole =
-        Whole { mail: mail(&whole), numbers: numbers(&whole), ids: id(&whole).into_iter().collect() };
+        QueryReadings { mail: mail(&whole), numbers: numbers(&whole), ids: id(&whole).into_iter().collect() };
     parsed
 }
 
 /// The words of a query, and its readings as a whole.
 #[cfg(test)]
-pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
+pub(super) fn terms(q: &str) -> (Vec<Term>, QueryReadings) {
     let parsed = parse(q);
     (parsed.terms, parsed.whole)
 }
 
 fn push_words(terms: &mut Vec<Term>, text: &str) {
     let tokens = tokens(&drop_trunk_zero(text));
-    let (phones, joined) = (phones(&tokens), joined(&tokens));
+    let (phones, joined) = (phones(&tokens), join_neighbours(&tokens));
     for ((token, phone), joined) in tokens.into_iter().zip(phones).zip(joined) {
         let (fuzzy, text) = (is_fuzzy(&token.word), token.word);
         push_term(terms, Term { text, exact: false, joined, fuzzy, phone });
@@ -113,7 +113,7 @@ fn id(q: &str) -> Option<String> {
 }
 
 /// For each token its joined forms: with the token before or after it, and with all single letters side by side.
-fn joined(tokens: &[Token]) -> Vec<Vec<String>> {
+fn join_neighbours(tokens: &[Token]) -> Vec<Vec<String>> {
     let mut joined = vec![Vec::new(); tokens.len()];
     let mut put = |begin: usize, end: usize| {
         let Some(run) = tokens.get(begin..end).filter(|run| run.len() > 1) else { return };
@@ -143,10 +143,10 @@ fn joined(tokens: &[Token]) -> Vec<Vec<String>> {
 
 /// The query as a phone number, in each form that says the same.
 fn numbers(q: &str) -> Vec<String> {
-    let q = folded(q);
+    let q = fold(q);
     let q = without_extension(&q);
     let is_part = |letter: char| letter.is_ascii_digit() || is_phone_mark(letter);
-    let Some(digits) = reversed_digits(q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
+    let Some(digits) = reverse_digits(q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
     let other = match digits.strip_suffix("00") {
         Some(rest) => Some(rest.to_owned()),
         None => q.trim_start().starts_with('+').then(|| format!("{digits}00")),
@@ -179,7 +179,7 @@ fn is_fuzzy(word: &str) -> bool {
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut joined, mut plus, mut inside) = (true, false, false);
-    for letter in folded(text).chars() {
+    for letter in fold(text).chars() {
         if letter.is_alphanumeric() {
             if !inside {
                 tokens.push(Token { word: String::new(), joined, plus });
@@ -236,14 +236,14 @@ fn phone(groups: &[Token]) -> Option<Phone> {
         return None;
     }
     let plus = groups.first().is_some_and(|token| token.plus);
-    let mut phone = Phone { endings: vec![reversed(&digits)], whole: Vec::new() };
+    let mut phone = Phone { endings: vec![reverse(&digits)], whole: Vec::new() };
     let (international, number) = match digits.strip_prefix("00") {
         Some(number) if !plus => (true, number),
         _ => (plus, digits.as_str()),
     };
     let national = number.strip_prefix('0').unwrap_or(number);
     if national.len() >= PHONE_DIGITS_MIN {
-        phone.endings.push(reversed(national));
+        phone.endings.push(reverse(national));
     }
     if international || (number.len() == 11 && number.starts_with('1')) {
         phone.whole = without_country(number);
@@ -257,25 +257,25 @@ fn without_country(number: &str) -> Vec<String> {
     let rests = (1..=3).filter_map(|code| number.get(code..));
     rests
         .filter(|rest| rest.len() >= NATIONAL_DIGITS_MIN)
-        .flat_map(|rest| [reversed(rest), format!("{}0", reversed(rest))])
+        .flat_map(|rest| [reverse(rest), format!("{}0", reverse(rest))])
         .collect()
 }
 
-fn reversed(digits: &str) -> String {
+fn reverse(digits: &str) -> String {
     digits.chars().rev().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::reversed_digits;
+    use crate::text::reverse_digits;
 
     fn words(q: &str) -> Vec<String> {
         terms(q).0.into_iter().map(|term| term.text).collect()
     }
 
     fn finds(q: &str, stored: &str) -> bool {
-        let stored = reversed_digits(stored).unwrap();
+        let stored = reverse_digits(stored).unwrap();
         let (terms, _) = terms(q);
         !terms.is_empty() && terms.iter().all(|term| term.phone.matches(&stored))
     }
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(words("jane.doe@acme.test"), ["jane", "doe", "acme", "test"]);
         assert!(words("*:* ?? // {} [] () ^~ \\").is_empty());
         assert_eq!(terms(" Jane@Acme.TEST ").1.mail.as_deref(), Some("jane@acme.test"));
-        assert_eq!(terms("Acme,  Ltd").1, Whole::default());
+        assert_eq!(terms("Acme,  Ltd").1, QueryReadings::default());
         assert_eq!(terms("+44 (0)20 7946").1.numbers, ["64970244", "6497024400"]);
         for extended in
             ["020 7946 0018 x12", "020 7946 0018 ext. 12", "020 7946 0018#12", "020 7946 0018, ext: 12"]

@@ -1,6 +1,6 @@
 //! How hits are ordered by a name.
 
-use crate::text::{folded, is_only_lowered};
+use crate::text::{fold, is_only_lowered};
 
 /// The name as it is compared: in lower case and without accents.
 pub fn sort_key(name: &str) -> String {
@@ -13,7 +13,7 @@ pub fn sort_key(name: &str) -> String {
 
 /// A name without accents, when that is not just its lower case. An index server has both, and takes the lower one.
 pub fn plain_name(name: &str) -> Option<String> {
-    if name.is_ascii() || is_only_lowered(name) { None } else { Some(folded(name)) }
+    if name.is_ascii() || is_only_lowered(name) { None } else { Some(fold(name)) }
 }
 
 /// Letter by letter, as the normalizer `lowercase` of an index server does it.
@@ -30,7 +30,7 @@ mod tests {
         fn a_plain_name_is_a_folded_one_that_is_not_the_lower_one(
             name in "([a-zA-Z ]|[\u{80}-\u{600}]|[\u{3100}-\u{d7ff}]|\\PC){0,8}"
         ) {
-            let expected = Some(folded(&name)).filter(|plain| !name.is_ascii() && *plain != lower(&name));
+            let expected = Some(fold(&name)).filter(|plain| !name.is_ascii() && *plain != lower(&name));
             proptest::prop_assert_eq!(plain_name(&name), expected);
         }
     }

@@ -32,14 +32,14 @@ pub(super) struct Domain {
 
 impl Domain {
     /// The built-in model.
-    pub(super) fn built_in(layout: Layout) -> Self {
-        let mut model = model::built_in().clone();
+    pub(super) fn of_built_in(layout: Layout) -> Self {
+        let mut model = model::default_model().clone();
         lay_out(&mut model, layout);
         Self::of(model, br#":"s4""#, None)
     }
 
     /// A model that is drawn.
-    pub(super) fn drawn(seed: u64, layout: Layout) -> Self {
+    pub(super) fn draw(seed: u64, layout: Layout) -> Self {
         let mut drawn = Draws::new(seed);
         let text = drawn.model();
         let mut model =
@@ -77,7 +77,7 @@ impl Domain {
 
     /// The next event, without its version.
     pub(super) fn event(&self, world: &World) -> Event {
-        let Some(drawn) = &self.drawn else { return super::events::built_in(world) };
+        let Some(drawn) = &self.drawn else { return super::events::draw_built_in(world) };
         let event = drawn.lock().unwrap().event(&self.model);
         let does = match event.verb {
             Verb::Replace => Does::Replace,
@@ -149,7 +149,7 @@ fn without_max(mut model: Model) -> Model {
 fn part(projection: Projection, documents: &mut BTreeMap<String, Value>) {
     let mut children = BTreeMap::new();
     for (owner, document) in &mut *documents {
-        for (embed, _) in projection.joined() {
+        for (embed, _) in projection.child_embeds() {
             let members = document.as_object_mut().unwrap().remove(embed.name);
             for member in members.as_ref().and_then(Value::as_array).into_iter().flatten() {
                 let key = child_key(embed.name, owner, member["id"].as_str().unwrap());

@@ -89,7 +89,7 @@ impl Events {
 }
 
 /// The next event of the built-in model, without its version.
-pub(super) fn built_in(world: &World) -> Event {
+pub(super) fn draw_built_in(world: &World) -> Event {
     let contact = world.draw(0..2) == 0;
     let id = if contact {
         format!("c{}", world.draw(0..world.plan.contacts))

@@ -291,7 +291,7 @@ impl Leadership for Membership {
         true
     }
 
-    fn committed(&self) -> Result<DeliveredPosition> {
+    fn writer_position(&self) -> Result<DeliveredPosition> {
         self.process.check()?;
         let group = self.world.group.lock().unwrap();
         if group.is_cut_off(&self.process.name) {

@@ -140,14 +140,14 @@ impl Server {
         (index, true)
     }
 
-    pub(super) fn behind(&self) -> Vec<Option<String>> {
+    pub(super) fn indexes_behind(&self) -> Vec<Option<String>> {
         (0..self.names.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
     }
 
     pub(super) fn swap(&mut self, moves: &[Move]) -> Result<()> {
         for change in moves {
             if self.aliases.get(&change.projection) != change.from.as_ref() {
-                return Err(Error::failed("the alias was moved by somebody else"));
+                return Err(Error::failure("the alias was moved by somebody else"));
             }
         }
         for change in moves {
@@ -202,7 +202,7 @@ impl Server {
     }
 
     /// The documents behind the alias of a projection, by its number.
-    pub(super) fn published(&self, projection: usize) -> Option<&Index> {
+    pub(super) fn index_behind(&self, projection: usize) -> Option<&Index> {
         self.indexes.get(self.aliases.get(&projection)?)
     }
 }

@@ -18,7 +18,7 @@ use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::pipeline::command::FoldCommand;
-use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run};
+use crate::pipeline::run::{IndexParts, LogParts, Parts, RunEnd, run};
 use crate::pipeline::status::Status;
 use crate::pipeline::tuning::Tuning;
 use crate::projection::Limits;
@@ -50,7 +50,7 @@ impl DeadLetters for Letters {
         Ok(self.0.letters.lock().unwrap().values().cloned().collect())
     }
     fn resolve(&mut self, _: &[String]) -> Result<()> {
-        Err(Error::failed("nobody asks for letters to be tried again"))
+        Err(Error::failure("nobody asks for letters to be tried again"))
     }
 }
 
@@ -120,7 +120,7 @@ impl Instance {
         let stop = Shutdown::default();
         let task = {
             let stop = stop.clone();
-            tokio::task::spawn_local(async move { run(parts, Until::Stopped, &stop).await })
+            tokio::task::spawn_local(async move { run(parts, RunEnd::Stopped, &stop).await })
         };
         self.running = Some(Running { process, state, status, stop, task, _commands: commands });
         Ok(())

@@ -244,13 +244,13 @@ impl Source {
 }
 
 fn missing_records(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing"
     ))
 }
 
-fn recreated(at: &TopicPartition) -> Error {
-    Error::failed(format!("{at}: the topic was recreated"))
+fn recreation_error(at: &TopicPartition) -> Error {
+    Error::failure(format!("{at}: the topic was recreated"))
 }
 
 impl EventSource for Source {
@@ -274,7 +274,7 @@ impl EventSource for Source {
             };
             if !fingerprint.is_none_or(is_same) {
                 assert!(log.generation > 0, "{at}: another record than the one that was read");
-                return Err(recreated(at));
+                return Err(recreation_error(at));
             }
             if positions.get(at).is_none() && part.low > 0 {
                 self.beginnings.insert(at.clone(), part.low);
@@ -285,7 +285,7 @@ impl EventSource for Source {
         Ok(())
     }
 
-    fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+    fn find_cut_partitions(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
         self.process.check()?;
         Ok(self.beginnings.iter().map(|(at, low)| (at.clone(), *low)).collect())
     }
@@ -309,7 +309,7 @@ impl EventSource for Source {
         }
         let generation = self.world.log.lock().unwrap().generation;
         if let Some(at) = self.next.keys().next().filter(|_| generation != self.generation) {
-            return Err(recreated(at));
+            return Err(recreation_error(at));
         }
         let mut polled = SourceBatch { added: self.look_for_partitions(), ..SourceBatch::default() };
         let mut known: Vec<_> = self.next.keys().cloned().collect();

@@ -69,10 +69,10 @@ fn simulate(of: Of, seed: u64) -> SeedReport {
     let entered = runtime.enter();
     simulated::begin();
     let domain = match of {
-        Of::BuiltIn => Domain::built_in(Layout::Nested),
-        Of::Drawn => Domain::drawn(seed, Layout::Nested),
-        Of::BuiltInJoin => Domain::built_in(Layout::Join),
-        Of::DrawnJoin => Domain::drawn(seed, Layout::Join),
+        Of::BuiltIn => Domain::of_built_in(Layout::Nested),
+        Of::Drawn => Domain::draw(seed, Layout::Nested),
+        Of::BuiltInJoin => Domain::of_built_in(Layout::Join),
+        Of::DrawnJoin => Domain::draw(seed, Layout::Join),
     };
     let world = Arc::new(World::new(seed, domain));
     drop(entered);

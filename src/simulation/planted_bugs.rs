@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bugs::{Bug, plant};
-use super::tests::named_seeds;
+use super::tests::seeds_of_environment;
 use super::{Of, simulate};
-use crate::projection::trigger::{Trigger, leave_out};
+use crate::projection::omission::{Trigger, leave_out};
 
 /// Plants a bug for all code that runs on this thread from here on, or takes it away.
 type Plant<'a> = &'a (dyn Fn(bool) + Sync);
@@ -20,7 +20,7 @@ fn passes_without(plant: Plant<'_>, (of, seed): (Of, u64)) -> bool {
 }
 
 /// Answers the first of the seeds that fails because of the bug, and how.
-fn caught_by(plant: Plant<'_>, of: Of, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+fn find_failing_seed(plant: Plant<'_>, of: Of, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(None::<(u64, String)>));
     let work = || {
         plant(true);
@@ -88,10 +88,10 @@ fn every_planted_bug_is_caught() {
         if named.as_ref().is_some_and(|named| !named.split(',').any(|name| name == format!("{bug:?}"))) {
             continue;
         }
-        match caught_by(
+        match find_failing_seed(
             &|is_on| plant(is_on.then_some(bug)),
             if BUGS_OF_CHILDREN.contains(&bug) { Of::BuiltInJoin } else { Of::BuiltIn },
-            named_seeds().unwrap_or(from..from + SEEDS_MAX),
+            seeds_of_environment().unwrap_or(from..from + SEEDS_MAX),
         ) {
             Some((seed, why)) => {
                 println!("{bug:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
@@ -118,8 +118,8 @@ fn every_kind_of_trigger_is_missed_when_it_is_left_out() {
     let built_in = TRIGGERS.map(|(trigger, _)| (Of::BuiltIn, trigger, 0));
     let drawn = TRIGGERS.map(|(trigger, from)| (Of::Drawn, trigger, from));
     for (of, trigger, from) in built_in.into_iter().chain(drawn) {
-        let seeds = named_seeds().unwrap_or(from..from + SEEDS_MAX);
-        match caught_by(&|is_on| leave_out(is_on.then_some(trigger)), of, seeds) {
+        let seeds = seeds_of_environment().unwrap_or(from..from + SEEDS_MAX);
+        match find_failing_seed(&|is_on| leave_out(is_on.then_some(trigger)), of, seeds) {
             Some((seed, why)) => {
                 println!("{of:?} {trigger:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
             }

@@ -176,7 +176,7 @@ impl Call {
             id: format!("{:016x}", fastrand::u64(..)),
             projections: names(&self.world),
             indexes,
-            previous: sink.behind().await?,
+            previous: sink.indexes_behind().await?,
             from: if self.from.is_some() { RebuildFrom::State } else { RebuildFrom::Log },
             copied: false,
             is_rollback: false,

@@ -261,7 +261,7 @@ impl Scenario {
                 let mut least = self.world.log.lock().unwrap().end();
                 let disks = self.instances.iter().map(|instance| &instance.disk);
                 for disk in disks.chain(self.rebuild.has_begun.then_some(&self.rebuild.disk)) {
-                    let position = positions(&*disk.synced());
+                    let position = positions(&*disk.view_of_disk());
                     least = least
                         .iter()
                         .map(|(at, next)| (at.clone(), position.get(at).unwrap_or(0).min(next)))
@@ -430,7 +430,7 @@ impl Scenario {
     /// standby may keep marks that fan-outs made last: it cannot tell them from others of the same positions.
     fn is_settled(&self) -> Result<bool, String> {
         let end = self.world.log.lock().unwrap().end();
-        let behind = self.world.server.lock().unwrap().behind();
+        let behind = self.world.server.lock().unwrap().indexes_behind();
         let mut is_settled = false;
         for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
             if !running.state.progress().map_err(|error| error.chain())?.positions().covers(&end) {

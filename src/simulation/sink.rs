@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::index::{Item, Server};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{ChildKey, key_of, shown_key};
+use crate::plan::{ChildKey, display_key, key_of};
 use crate::sink::documents::{Documents, StoredDocument, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
@@ -26,7 +26,7 @@ pub(super) struct Sink {
     opened: Mutex<Vec<String>>,
 }
 
-fn unavailable(why: &str) -> Error {
+fn outage_error(why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, why)
 }
 
@@ -75,10 +75,10 @@ impl Sink {
         self.process.go_on().await;
         self.travel().await;
         if self.world.server.lock().unwrap().is_away() {
-            return Err(unavailable("away"));
+            return Err(outage_error("away"));
         }
         if self.world.strikes("request lost", rates.lost / 3) {
-            return Err(unavailable("lost"));
+            return Err(outage_error("lost"));
         }
         let answer = ask(&mut self.world.server.lock().unwrap());
         let worked = answer.is_ok();
@@ -86,7 +86,7 @@ impl Sink {
         self.travel().await;
         self.process.go_on().await;
         if self.world.strikes("answer lost", rates.unanswered / 3) {
-            return Err(unavailable("no answer"));
+            return Err(outage_error("no answer"));
         }
         answer
     }
@@ -105,7 +105,7 @@ impl Sink {
         }
     }
 
-    fn opened(&self) -> Vec<String> {
+    fn open_indexes(&self) -> Vec<String> {
         self.opened.lock().unwrap().clone()
     }
 
@@ -123,7 +123,7 @@ impl Sink {
             }
             let outcome = world.server.lock().unwrap().apply(world, index, &item);
             let does = if item.body.is_some() { "writes" } else { "deletes" };
-            let shown = shown_key(&key_of(&item.id, item.routing.as_deref()));
+            let shown = display_key(&key_of(&item.id, item.routing.as_deref()));
             world.note(format_args!("{name} {does} {index}/{shown} at {}: {outcome:?}", item.version));
             let is_unsaid = outcome == Outcome::Done
                 && world.strikes("applied and reported as failed", rates.item_unsaid);
@@ -175,7 +175,7 @@ impl DocumentSink for Sink {
     }
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
-        let (rates, count, opened) = (self.world.plan.rates, batch.writes().len(), self.opened());
+        let (rates, count, opened) = (self.world.plan.rates, batch.writes().len(), self.open_indexes());
         let retry = |why: &str| vec![Outcome::Retry(why.to_owned()); count];
         self.process.go_on().await;
         self.travel().await;
@@ -218,7 +218,8 @@ impl DocumentSink for Sink {
     }
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
-        let VersionPage { documents, cursor } = self.versions(&self.opened()[projection], cursor).await?;
+        let VersionPage { documents, cursor } =
+            self.versions(&self.open_indexes()[projection], cursor).await?;
         Ok(IdPage { ids: documents.into_iter().map(|(id, _)| id).collect(), cursor })
     }
 }
@@ -226,7 +227,7 @@ impl DocumentSink for Sink {
 #[async_trait]
 impl Documents for Sink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
-        self.get_of(&self.opened()[projection], ids).await
+        self.get_of(&self.open_indexes()[projection], ids).await
     }
 
     async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
@@ -255,20 +256,20 @@ impl Documents for Sink {
 
 #[async_trait]
 impl Aliases for Sink {
-    async fn behind(&self) -> Result<Vec<Option<String>>> {
-        self.call("the aliases", |server| Ok(server.behind())).await
+    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
+        self.call("the aliases", |server| Ok(server.indexes_behind())).await
     }
 
     async fn adopt(&self, identity: &str) -> Result<Vec<IndexState>> {
         self.open(identity).await
     }
 
-    async fn changed(&self, _: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, _: &str) -> Result<Vec<usize>> {
         Ok(Vec::new())
     }
 
     async fn serve(&self) -> Result<()> {
-        let opened = self.opened();
+        let opened = self.open_indexes();
         let serve = |server: &mut Server| {
             for index in &opened {
                 if let Some(index) = server.indexes.get_mut(index) {

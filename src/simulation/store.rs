@@ -87,7 +87,7 @@ impl Disk {
         self.now.view()
     }
 
-    pub(super) fn synced(&self) -> Box<dyn Reader> {
+    pub(super) fn view_of_disk(&self) -> Box<dyn Reader> {
         self.history.lock().unwrap().synced.view()
     }
 }
@@ -160,7 +160,7 @@ impl StateStore for Store {
         self.process.check()?;
         if self.world.strikes("torn sync", self.world.plan.rates.torn) {
             self.process.kill();
-            return Err(Error::failed("the sync failed"));
+            return Err(Error::failure("the sync failed"));
         }
         let mut history = self.disk.history.lock().unwrap();
         if history.since.is_empty() {

@@ -92,12 +92,12 @@ fn check(of: Of) {
         return;
     }
     let soak = std::env::var("TRIBUTARY_SOAK").is_ok().then(|| fastrand::u64(..1 << 40)..u64::MAX);
-    let (ran, counts) = run(of, soak.or(named_seeds()).unwrap_or(0..SEEDS[of as usize]));
+    let (ran, counts) = run(of, soak.or(seeds_of_environment()).unwrap_or(0..SEEDS[of as usize]));
     show(ran, &counts);
 }
 
 /// The seeds that are asked for.
-pub(super) fn named_seeds() -> Option<std::ops::Range<u64>> {
+pub(super) fn seeds_of_environment() -> Option<std::ops::Range<u64>> {
     let seeds = std::env::var("TRIBUTARY_SEEDS").ok()?;
     let (from, to) = seeds.split_once("..")?;
     Some(from.parse().ok()?..to.parse().ok()?)

@@ -154,7 +154,7 @@ impl Process {
 
     /// As [`Self::lives`], for calls that can fail.
     pub(super) fn check(&self) -> Result<()> {
-        if self.lives() { Ok(()) } else { Err(Error::failed("the process is dead")) }
+        if self.lives() { Ok(()) } else { Err(Error::failure("the process is dead")) }
     }
 
     /// As [`Self::lives`], for calls that can be waited for: the dead wait for ever.

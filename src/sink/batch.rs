@@ -213,7 +213,7 @@ mod tests {
         let (mut batch, before) = (batch(), batch());
         let failed = batch.push("e".into(), [9, 9], |out| {
             out.push(b'{');
-            Err(Error::failed("damaged"))
+            Err(Error::failure("damaged"))
         });
         assert!(failed.is_err() && batch == before);
     }

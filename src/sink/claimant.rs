@@ -78,11 +78,11 @@ impl Claimant {
     /// When another group has taken the indexes over.
     pub fn check(&self, record: Option<&Tenure>) -> Result<()> {
         match record {
-            Some(record) if !self.is(record) => Err(Error::failed(format!(
+            Some(record) if !self.is(record) => Err(Error::failure(format!(
                 "{} has taken the indexes over from {} at {}; this instance has stopped, and writes again \
                  with `tributary run --take-over`",
-                named(&record.group, record.state.as_ref()),
-                named(&self.group, self.state.as_ref()),
+                describe_group(&record.group, record.state.as_ref()),
+                describe_group(&self.group, self.state.as_ref()),
                 record.since
             ))),
             _ => Ok(()),
@@ -98,15 +98,15 @@ impl Claimant {
 
     fn refusal(&self, record: &Tenure) -> Error {
         if record.group == self.group {
-            return Error::failed(format!(
+            return Error::failure(format!(
                 "{} writes the indexes of this prefix since {}, and this is another state. Stop that instance and \
                  use its state, \
                  set index.prefix to another prefix, or have this state take the indexes over with `tributary run --take-over`",
-                named(&record.group, record.state.as_ref()),
+                describe_group(&record.group, record.state.as_ref()),
                 record.since
             ));
         }
-        Error::failed(format!(
+        Error::failure(format!(
             "the group {} writes the indexes of this prefix since {}, and this is the group {}. Set kafka.group to \
              that group \
              or index.prefix to another prefix, or have this group take the indexes over with `tributary run --take-over`",
@@ -115,7 +115,7 @@ impl Claimant {
     }
 }
 
-fn named(group: &str, state: Option<&StateName>) -> String {
+fn describe_group(group: &str, state: Option<&StateName>) -> String {
     let place = state.map(|state| format!(" with the state {}", state.place)).unwrap_or_default();
     format!("the group {group}{place}")
 }

@@ -77,7 +77,7 @@ pub trait Documents: DocumentSink {
 /// When there is none.
 pub fn at_least_one<T>(documents: Vec<T>) -> Result<Vec<T>> {
     if documents.is_empty() {
-        return Err(Error::failed("the index answered for no document; this is a bug"));
+        return Err(Error::failure("the index answered for no document; this is a bug"));
     }
     Ok(documents)
 }

@@ -146,11 +146,11 @@ impl Rebuild {
 }
 
 /// Positions as a record holds them.
-pub fn written(positions: &Positions) -> Vec<(String, i32, i64)> {
+pub fn to_record(positions: &Positions) -> Vec<(String, i32, i64)> {
     positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect()
 }
 
-/// Positions as they were before [`written`].
+/// Positions as they were before [`to_record`].
 pub fn positions(written: &[(String, i32, i64)]) -> Positions {
     let at = |(topic, partition, next): &(String, i32, i64)| {
         (TopicPartition::new(topic.as_str(), *partition), *next)
@@ -221,7 +221,7 @@ pub struct Move {
 
 impl Description {
     /// The hash of the mapping that the index was built with, as it says.
-    pub fn built_with(&self) -> Option<&str> {
+    pub fn mapping_hash(&self) -> Option<&str> {
         let meta =
             if self.is_embedded { Some(&self.live) } else { self.live.pointer("/mappings/_meta/tributary") };
         meta?.get("mapping_hash")?.as_str()
@@ -243,7 +243,7 @@ pub struct Orphan {
 #[async_trait]
 pub trait Aliases: Documents {
     /// The concrete index behind each projection's alias.
-    async fn behind(&self) -> Result<Vec<Option<String>>>;
+    async fn indexes_behind(&self) -> Result<Vec<Option<String>>>;
 
     /// As [`DocumentSink::open`](super::DocumentSink::open) with the mappings read anew: an instance that goes on with
     /// an index that was swapped in. A mapping that differs even so is only warned about, because documents do not
@@ -251,7 +251,7 @@ pub trait Aliases: Documents {
     async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>>;
 
     /// The projections whose index was built with another mapping than the one that is loaded.
-    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>>;
+    async fn find_changed(&self, log_identity: &str) -> Result<Vec<usize>>;
 
     /// Has the indexes that are written serve readers, with refreshes and replicas as their mappings want them, if they
     /// were made to be filled first. Then it takes the mark away by which readers see that an index is not full.
@@ -394,19 +394,19 @@ pub(crate) async fn note_sending(
     if sink.note_rebuild(projection, Some(&record), revision.as_ref()).await? || !is_due {
         return Ok(());
     }
-    Err(Error::failed(format!(
+    Err(Error::failure(format!(
         "a reindex of {index} was begun meanwhile; wait for its end, then run the command again"
     )))
 }
 
 /// The error for a number that no projection of a sink has.
 pub(crate) fn unknown_index(number: usize) -> Error {
-    Error::failed(format!("there is no index of number {number}; this is a bug, report it"))
+    Error::failure(format!("there is no index of number {number}; this is a bug, report it"))
 }
 
 /// The error for an alias that stands for no index any more.
 pub(crate) fn nothing_behind(alias: &str) -> Error {
-    Error::failed(format!("there is no index behind the alias {alias}; `tributary run` makes and fills it"))
+    Error::failure(format!("there is no index behind the alias {alias}; `tributary run` makes and fills it"))
 }
 
 /// Whether `index` is named as an index of `alias` is.
@@ -426,8 +426,8 @@ pub(crate) fn is_generation(alias: &str, index: &str) -> bool {
 }
 
 /// The sentence for a swap that is refused.
-pub(crate) fn moved_elsewhere(alias: &str, alias_move: &Move, behind: &str) -> Error {
-    Error::failed(format!(
+pub(crate) fn move_error(alias: &str, alias_move: &Move, behind: &str) -> Error {
+    Error::failure(format!(
         "the alias {alias} no longer stands for {} but for {}. Another program moved it, so the alias stays there; {} stays as it is. \
          Move the alias back and run the command again, or give up with `tributary reindex --abort`",
         alias_move.from.as_deref().unwrap_or("nothing"),

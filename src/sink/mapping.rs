@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::mapping::Shape;
 use crate::sink::difference::{
-    Call, MappingDifference, calls_for, differences, embedded_differences, shapes,
+    Call, MappingDifference, calls_for, differences, differences_of_embedded, shapes,
 };
 use crate::sink::generations::{Description, GenerationSummary, Rebuild};
 use crate::sink::mappings::Mappings;
@@ -140,9 +140,9 @@ impl Mapping {
 
     /// The mapping that follows from the model, whatever the folder holds.
     fn of_model(from: &Mappings, projection: &str) -> Result<Self> {
-        let body: Value = serde_json::from_str(from.derived(projection)?).map_err(|error| {
+        let body: Value = serde_json::from_str(from.mapping_text(projection)?).map_err(|error| {
             let what = format!("the model's mapping of {projection} is no JSON; this is a bug, report it");
-            Error::failed(what).because(error)
+            Error::failure(what).because(error)
         })?;
         Ok(Self::of(from, projection, body))
     }
@@ -153,7 +153,7 @@ impl Mapping {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                from.derived(projection)?.to_owned()
+                from.mapping_text(projection)?.to_owned()
             }
             Err(error) => {
                 let what = format!("index.mappings: the mapping {} cannot be read", path.display());
@@ -173,7 +173,7 @@ impl Mapping {
         from.join(projection, &mut body);
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
-        let (shape, filtered) = (from.shape(projection), from.filtered(projection));
+        let (shape, filtered) = (from.shape(projection), from.paths_of_filters(projection));
         let (projection, prefix) = (projection.to_owned(), from.prefix.clone());
         Self { projection, prefix, body, hash, shape, filtered }
     }
@@ -257,21 +257,21 @@ impl Mapping {
     }
 
     /// As [`Self::additions`], of an embedded index, which keeps `meta`.
-    pub(crate) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
+    pub(crate) fn additions_of_embedded(&self, meta: &Value) -> Option<Additions> {
         // The differences are not known without the file that the index was built with.
         meta.get("mapping")?;
-        Additions::of(&embedded_differences(meta, &self.body, &self.shape))
+        Additions::of(&differences_of_embedded(meta, &self.body, &self.shape))
     }
 
     /// The mappings as they are put into an index that is there: `meta` is its own note from then on.
-    pub(crate) fn amended(&self, meta: Value) -> Value {
+    pub(crate) fn with_meta(&self, meta: Value) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         insert_meta(&mut mappings, meta);
         mappings
     }
 
     /// The own note of an embedded index: the file is in it too, to compare another one with.
-    pub(crate) fn embedded_meta(&self, log_identity: &str) -> Value {
+    pub(crate) fn meta_of_embedded(&self, log_identity: &str) -> Value {
         let mut meta = self.meta(log_identity);
         if let Some(meta) = meta.as_object_mut() {
             meta.insert("mapping".to_owned(), self.body.clone());
@@ -313,11 +313,11 @@ impl Mapping {
         if record.is_some_and(|record| record.keeps(index, &self.hash)) {
             return Ok(Fit::RolledBack);
         }
-        Err(self.changed(index))
+        Err(self.change_error(index))
     }
 
     /// The error for a mapping that the index refuses.
-    pub(crate) fn refused(&self, reason: &str) -> Error {
+    pub(crate) fn refusal_error(&self, reason: &str) -> Error {
         let projection = &self.projection;
         if reason.contains("[join]") {
             return Error::usage(format!(
@@ -331,7 +331,7 @@ impl Mapping {
         ))
     }
 
-    fn changed(&self, index: &str) -> Error {
+    fn change_error(&self, index: &str) -> Error {
         let projection = &self.projection;
         let message = format!(
             "the mapping of {projection} is no longer the one that {index} was built with; \
@@ -357,7 +357,7 @@ impl Mapping {
         log_identity: &str,
     ) -> Result<()> {
         let Some(meta) = meta else {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the index {index} behind the alias {alias} was not made by this program; remove the alias, or set index.prefix"
             )));
         };
@@ -373,7 +373,7 @@ impl Mapping {
         }
         let log = meta.get("log").and_then(Value::as_str).unwrap_or_default();
         if log != log_identity {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the index {index} was built from another log ({log}) than the configured one ({log_identity}); \
                  configure that log, or set another index.prefix"
             )));

@@ -37,7 +37,7 @@ impl Mappings {
     /// Those of the built-in model.
     #[cfg(test)]
     pub(crate) fn of_built_in(folder: &std::path::Path) -> Self {
-        let model = crate::model::built_in();
+        let model = crate::model::default_model();
         let text = |projection: &crate::model::Projection| {
             let mapping = crate::model::mapping::text(model, projection);
             (projection.name.clone(), DerivedMapping { mapping, shape: None })
@@ -47,7 +47,7 @@ impl Mappings {
     }
 
     /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
-    pub(crate) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+    pub(crate) fn with_layouts(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
         for (projection, layout) in layouts {
             let mut shape = self.shape(projection);
             shape.parts.insert("columns of the embedded index".to_owned(), format!("{layout:016x}"));
@@ -66,7 +66,7 @@ impl Mappings {
     }
 
     /// The paths of objects with any members that filters of a projection look into.
-    pub(super) fn filtered(&self, projection: &str) -> Vec<String> {
+    pub(super) fn paths_of_filters(&self, projection: &str) -> Vec<String> {
         let search = self.plan.projection(projection).and_then(|projection| projection.get().search.as_ref());
         let filters = search.iter().flat_map(|search| &search.filters);
         filters.filter_map(|filter| filter.inside.clone()).collect()
@@ -74,7 +74,7 @@ impl Mappings {
 
     /// Turns a mapping into one of documents with children, where the projection has any.
     pub(super) fn join(&self, projection: &str, mapping: &mut Value) {
-        let joined = self.plan.projection(projection).into_iter().flat_map(Projection::joined);
+        let joined = self.plan.projection(projection).into_iter().flat_map(Projection::child_embeds);
         let embeds: Vec<&str> = joined.map(|(embed, _)| embed.name).collect();
         join::apply(mapping, projection, &embeds);
     }
@@ -85,8 +85,8 @@ impl Mappings {
     }
 
     /// The embeds of all projections whose members are children.
-    pub(crate) fn joined(&self) -> impl Iterator<Item = &'static str> {
-        self.plan.projections().flat_map(Projection::joined).map(|(embed, _)| embed.name)
+    pub(crate) fn child_embeds(&self) -> impl Iterator<Item = &'static str> {
+        self.plan.projections().flat_map(Projection::child_embeds).map(|(embed, _)| embed.name)
     }
 
     /// The projection that an index was made for, if it was made for the same prefix and the model does not have it.
@@ -101,9 +101,9 @@ impl Mappings {
     ///
     /// # Errors
     /// When the model gives none to the projection, which is a bug.
-    pub(super) fn derived(&self, projection: &str) -> Result<&str> {
+    pub(super) fn mapping_text(&self, projection: &str) -> Result<&str> {
         self.derived.get(projection).map(|derived| derived.mapping.as_str()).ok_or_else(|| {
-            Error::failed(format!("the model gives no mapping to {projection}; this is a bug, report it"))
+            Error::failure(format!("the model gives no mapping to {projection}; this is a bug, report it"))
         })
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn find(config: &Config) -> Result<&'static SourceDriver> {
     let kind = config.source.kind;
     let found = SOURCES.iter().find(|driver| driver.kind == *kind);
     found.copied().ok_or_else(|| {
-        Error::failed(format!("no source is known of the kind {:?}; this is a bug, report it", kind.name))
+        Error::failure(format!("no source is known of the kind {:?}; this is a bug, report it", kind.name))
     })
 }
 

@@ -28,7 +28,7 @@ pub trait Leadership: Send + Sync {
     /// Publishes the delivered position to the group; false when that did not come to pass, or is not known to have.
     fn commit(&self, delivered: &DeliveredPosition) -> bool;
     /// The position that the group's writer published; empty when it published none.
-    fn committed(&self) -> Result<DeliveredPosition>;
+    fn writer_position(&self) -> Result<DeliveredPosition>;
     /// Notes that this instance has folded the log to its end. Only from then on does it take the writing in a group
     /// that has other members.
     fn note_caught_up(&self) {}
@@ -38,22 +38,22 @@ pub trait Leadership: Send + Sync {
 
 /// The writer where there can't be another.
 #[derive(Debug)]
-pub struct Alone(watch::Sender<bool>);
+pub struct SingleInstance(watch::Sender<bool>);
 
-impl Default for Alone {
+impl Default for SingleInstance {
     fn default() -> Self {
         Self(watch::Sender::new(true))
     }
 }
 
-impl Leadership for Alone {
+impl Leadership for SingleInstance {
     fn writer(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
     fn commit(&self, _: &DeliveredPosition) -> bool {
         true
     }
-    fn committed(&self) -> Result<DeliveredPosition> {
+    fn writer_position(&self) -> Result<DeliveredPosition> {
         Ok(DeliveredPosition::default())
     }
     fn close(&self) {}
@@ -74,7 +74,10 @@ pub(super) fn metadata_of(delivered: &DeliveredPosition) -> String {
 
 /// The publication that positions with these metadata make: the indexes when all name the same. Positions of several
 /// generations of the log say nothing.
-pub(super) fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> DeliveredPosition {
+pub(super) fn position_from_metadata(
+    low_watermark: Positions,
+    metadata: &BTreeSet<String>,
+) -> DeliveredPosition {
     let said: Vec<BTreeMap<String, String>> =
         metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();
     let logs: BTreeSet<String> = said.iter().map(|said| said.get(LOG).cloned().unwrap_or_default()).collect();
@@ -100,8 +103,9 @@ mod tests {
             ..DeliveredPosition::default()
         };
         let low_watermark: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
-        let read =
-            |metadata: &[String]| delivered(low_watermark.clone(), &metadata.iter().cloned().collect());
+        let read = |metadata: &[String]| {
+            position_from_metadata(low_watermark.clone(), &metadata.iter().cloned().collect())
+        };
         let metadata = metadata_of(&said);
         assert_eq!(
             read(std::slice::from_ref(&metadata)),

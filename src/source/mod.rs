@@ -71,7 +71,7 @@ pub struct SourceBatch {
 
 /// The part of a log that is away, with a sentence for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Away<'a> {
+pub enum LogOutage<'a> {
     /// The log's servers.
     Log(&'a str),
     /// A topic, or a file.
@@ -97,7 +97,7 @@ pub trait EventSource: Send {
     ///
     /// # Errors
     /// When the log does not say.
-    fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+    fn find_cut_partitions(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
         Ok(Vec::new())
     }
 
@@ -123,7 +123,7 @@ pub trait EventSource: Send {
 
     /// Why nothing can be read now; `None` while the log answers. An error that [`Self::end`] and [`Self::poll`] meet
     /// counts.
-    fn trouble(&self) -> Option<Away<'_>> {
+    fn trouble(&self) -> Option<LogOutage<'_>> {
         None
     }
 
@@ -142,7 +142,7 @@ pub fn check_topic_ids(before: &BTreeMap<String, String>, now: &BTreeMap<String,
         Some((topic, id, now))
     });
     let Some((topic, before, now)) = changed else { return Ok(()) };
-    Err(Error::failed(format!(
+    Err(Error::failure(format!(
         "{topic}: the topic was recreated, so that the log is not the one of the state. Its id was {before} when the \
          state read it, and is {now}. Delete the state's folder and start again to replay"
     )))
@@ -150,7 +150,7 @@ pub fn check_topic_ids(before: &BTreeMap<String, String>, now: &BTreeMap<String,
 
 /// The refusal of a log whose partition `at` begins at the offset `first`.
 pub fn partial_log(at: &TopicPartition, first: i64, instead: &str) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "{at} begins at offset {first}, and its topic deletes records (cleanup.policy). Earlier records are gone, and \
          a replay would not know of them. {instead}--allow-partial-log goes without them, and deletes no document \
          that the log is silent on"

@@ -1,6 +1,6 @@
 //! A log that does not answer: the lines that are logged of it, and how often.
 
-use super::Away;
+use super::LogOutage;
 use super::throttle::LogThrottle;
 use crate::error::{Error, ErrorKind};
 
@@ -14,9 +14,9 @@ pub(super) struct Trouble {
 
 impl Trouble {
     /// The part of the log that is away.
-    pub(super) fn away(&self) -> Option<Away<'_>> {
+    pub(super) fn outage(&self) -> Option<LogOutage<'_>> {
         let (kind, text) = self.away.as_ref()?;
-        Some(if *kind == ErrorKind::Unavailable { Away::Log(text) } else { Away::Topic(text) })
+        Some(if *kind == ErrorKind::Unavailable { LogOutage::Log(text) } else { LogOutage::Topic(text) })
     }
 
     /// Notes why the log does not answer, with one line a minute.

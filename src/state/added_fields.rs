@@ -41,7 +41,7 @@ pub(super) fn check(
     before: &StateFormat,
     fingerprint: &str,
 ) -> Result<()> {
-    let added = added(&before.fingerprint, fingerprint).filter(|_| before.format == FORMAT);
+    let added = find_additions(&before.fingerprint, fingerprint).filter(|_| before.format == FORMAT);
     let Some(added) = added else { return check_format(before, fingerprint) };
     for (entity_type, field) in &added {
         let entity_type = plan.entity_type(entity_type);
@@ -67,14 +67,14 @@ pub(super) fn check(
 /// # Errors
 /// Exit code 2 where the state refuses the other one, with the difference.
 pub fn check_in_use(before: &str, after: &str) -> Result<()> {
-    if before == after || added(before, after).is_some() {
+    if before == after || find_additions(before, after).is_some() {
         return Ok(());
     }
     check_format(&StateFormat { format: FORMAT, fingerprint: before.to_owned() }, after)
 }
 
 /// The fields that the second model has beyond the first, when that is all in which they differ and none is a reference.
-fn added(before: &str, after: &str) -> Option<Vec<(String, String)>> {
+fn find_additions(before: &str, after: &str) -> Option<Vec<(String, String)>> {
     if before == after {
         return None;
     }
@@ -182,14 +182,14 @@ mod tests {
             |fields: &str| format!("model={{\"a\":{{\"reading\":\"r\",\"fields\":{{{fields}}}}}}};x=merge");
         let before = of("\"n\":\"string\"");
         let more = of("\"m\":\"integer\",\"n\":\"string\"");
-        assert_eq!(added(&before, &more), Some(vec![("a".to_owned(), "m".to_owned())]));
-        assert_eq!(added(&before, &before), None);
-        assert_eq!(added(&more, &before), None, "one is gone");
-        assert_eq!(added(&before, &of("\"n\":\"integer\"")), None);
-        assert_eq!(added(&before, &of("\"n\":\"string\",\"p\":\"{ references = b }\"")), None);
-        assert_eq!(added(&before, &more.replace("x=merge", "x=delete")), None);
-        assert_eq!(added(&before, &more.replace("\"r\"", "\"s\"")), None);
-        assert_eq!(added("model=0123abcd", &more), None);
+        assert_eq!(find_additions(&before, &more), Some(vec![("a".to_owned(), "m".to_owned())]));
+        assert_eq!(find_additions(&before, &before), None);
+        assert_eq!(find_additions(&more, &before), None, "one is gone");
+        assert_eq!(find_additions(&before, &of("\"n\":\"integer\"")), None);
+        assert_eq!(find_additions(&before, &of("\"n\":\"string\",\"p\":\"{ references = b }\"")), None);
+        assert_eq!(find_additions(&before, &more.replace("x=merge", "x=delete")), None);
+        assert_eq!(find_additions(&before, &more.replace("\"r\"", "\"s\"")), None);
+        assert_eq!(find_additions("model=0123abcd", &more), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::plan::PlanRef;
 const END: u8 = 255;
 /// The keyspaces that are sent. Relations of another model than the built-in one are made anew of their members, because
 /// the reader's model may have others.
-fn copied(plan: PlanRef) -> Vec<Space> {
+fn spaces_to_copy(plan: PlanRef) -> Vec<Space> {
     if plan.is_built_in() { Space::of_rows(plan) } else { plan.entity_types().map(Space::of_type).collect() }
 }
 
@@ -42,7 +42,7 @@ const META_MAX: usize = 16;
 /// Those of the state, and of the stream's receiver.
 pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()> {
     let mut count = 0_u64;
-    for space in copied(plan) {
+    for space in spaces_to_copy(plan) {
         view.scan(space, &[], &[], &mut |key, value| {
             frame(out, space.number(), key, value)?;
             count += 1;
@@ -57,7 +57,7 @@ pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()
     }
     frame(out, Space::META.number(), PROGRESS_KEY, &rows::encode(&progress_of(view)?)?)?;
     frame(out, END, &(count + 1).to_be_bytes(), &[])?;
-    out.flush().map_err(cut_off)
+    out.flush().map_err(end_error)
 }
 
 fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()> {
@@ -67,7 +67,7 @@ fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()>
     head[1..5].copy_from_slice(&length(key)?);
     head[5..].copy_from_slice(&length(value)?);
     let written = out.write_all(&head).and_then(|()| out.write_all(key)).and_then(|()| out.write_all(value));
-    written.map_err(cut_off)
+    written.map_err(end_error)
 }
 
 /// Reads a copy into an empty store. The keys that identify it as a state come last.
@@ -175,7 +175,7 @@ impl Frames<'_> {
 
     fn frame(&mut self) -> Result<Option<Frame>> {
         let mut head = [0; 9];
-        self.input.read_exact(&mut head).map_err(cut_off)?;
+        self.input.read_exact(&mut head).map_err(end_error)?;
         let [space, k0, k1, k2, k3, v0, v1, v2, v3] = head;
         let key = take(self.input, u32::from_be_bytes([k0, k1, k2, k3]), KEY_BYTES_MAX)?;
         let value = take(self.input, u32::from_be_bytes([v0, v1, v2, v3]), VALUE_BYTES_MAX)?;
@@ -213,13 +213,13 @@ impl Frames<'_> {
 /// Those of both.
 pub fn between(from: &dyn Reader, plan: PlanRef, to: &dyn StateStore) -> Result<u64> {
     let (mut output, mut input) =
-        std::io::pipe().map(|(reader, writer)| (writer, reader)).map_err(cut_off)?;
+        std::io::pipe().map(|(reader, writer)| (writer, reader)).map_err(end_error)?;
     std::thread::scope(|scope| {
         let writing = scope.spawn(move || write(from, plan, &mut std::io::BufWriter::new(&mut output)));
         let count = read(&mut std::io::BufReader::new(&mut input), plan, to);
         drop(input);
         // The error of the reading end is only that the writing end broke off.
-        let written = writing.join().unwrap_or_else(|_| Err(Error::failed("the copy broke off")));
+        let written = writing.join().unwrap_or_else(|_| Err(Error::failure("the copy broke off")));
         written.and(count)
     })
 }
@@ -229,20 +229,20 @@ fn take(input: &mut dyn Read, length: u32, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // Memory for a promised length is not reserved before its bytes come, beyond the usual.
     bytes.reserve_exact(length.min(RESERVED_MAX));
-    let read = input.take(length as u64).read_to_end(&mut bytes).map_err(cut_off)?;
+    let read = input.take(length as u64).read_to_end(&mut bytes).map_err(end_error)?;
     if read == length { Ok(bytes) } else { Err(no_copy()) }
 }
 
-fn cut_off(error: std::io::Error) -> Error {
-    Error::failed("the copy of the state was cut off; run the command again").because(error)
+fn end_error(error: std::io::Error) -> Error {
+    Error::failure("the copy of the state was cut off; run the command again").because(error)
 }
 
 fn too_long(error: std::num::TryFromIntError) -> Error {
-    Error::failed("a row of the state is longer than a copy can hold").because(error)
+    Error::failure("a row of the state is longer than a copy can hold").because(error)
 }
 
 fn no_copy() -> Error {
-    Error::failed("what was sent is no whole copy of a state; is the running instance of this version?")
+    Error::failure("what was sent is no whole copy of a state; is the running instance of this version?")
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ mod tests {
     fn a_header_serves_snapshots_on_the_same_side_of_its_changes_only() {
         let headers = Headers::since(builtin(), 3);
         let (key, old, new) =
-            ((ORGANISATION, Arc::from("o1")), Arc::new(Header::unseen()), Arc::new(Header::unseen()));
+            ((ORGANISATION, Arc::from("o1")), Arc::new(Header::of_unseen()), Arc::new(Header::of_unseen()));
         let put =
             |step, header: &Arc<Header>| headers.put_header((ORGANISATION, "o1"), step, Arc::clone(header));
         assert_eq!(header(&headers, "o1", 5), None);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn when_changes_are_forgotten_nothing_read_before_serves() {
         let headers = Headers::since(builtin(), 0);
-        headers.put_header((ORGANISATION, "o1"), 1, Arc::new(Header::unseen()));
+        headers.put_header((ORGANISATION, "o1"), 1, Arc::new(Header::of_unseen()));
         let many: Vec<EntityKey> =
             (0..=CHANGED_MAX).map(|number| (ORGANISATION, format!("x{number}").into())).collect();
         headers.change(many.iter(), 2);

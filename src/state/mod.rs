@@ -246,7 +246,7 @@ impl State {
     }
 
     /// The concrete index that every document of a projection was marked for; empty when none.
-    pub fn built_for(&self, projection: &str) -> Result<String> {
+    pub fn index_built_for(&self, projection: &str) -> Result<String> {
         read_meta(&*self.view(), built_key(projection).as_slice())
     }
 
@@ -256,7 +256,7 @@ impl State {
     }
 
     /// About how many documents a backfill has still to come to.
-    pub fn left_of(&self, projection: u8, backfill: &Backfill) -> u64 {
+    pub fn count_left(&self, projection: u8, backfill: &Backfill) -> u64 {
         let projection = self.plan.projection_of_number(projection);
         let entities = projection.map(|projection| self.count_about(projection));
         entities.unwrap_or(0).saturating_sub(backfill.done)
@@ -264,7 +264,7 @@ impl State {
 
     /// About how many documents a projection has; never fewer than it has of entities.
     pub fn count_about(&self, projection: Projection) -> u64 {
-        let children = projection.joined().map(|(_, relation)| Space::of_relation(relation));
+        let children = projection.child_embeds().map(|(_, relation)| Space::of_relation(relation));
         let spaces = std::iter::once(Space::of_type(projection.entity_type())).chain(children);
         spaces.map(|space| self.store.count_about(space)).sum()
     }
@@ -281,8 +281,11 @@ impl State {
 
     /// How many documents wait: those marked, and about so many that backfills have still to come to.
     pub fn count_waiting(&self) -> Result<u64> {
-        let mut count: u64 =
-            self.backfills()?.iter().map(|(number, backfill)| self.left_of(*number, backfill).max(1)).sum();
+        let mut count: u64 = self
+            .backfills()?
+            .iter()
+            .map(|(number, backfill)| self.count_left(*number, backfill).max(1))
+            .sum();
         self.view().scan(Space::DIRTY, &[], &[], &mut |_, _| {
             count += 1;
             Ok(std::ops::ControlFlow::Continue(()))
@@ -326,7 +329,7 @@ fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &
 
 fn check_format(format: &StateFormat, fingerprint: &str) -> Result<()> {
     if format.format != FORMAT {
-        return Err(Error::failed(format!(
+        return Err(Error::failure(format!(
             "the state has format {}, this program reads format {FORMAT}; delete the state's folder and start again to replay",
             format.format
         )));

@@ -65,7 +65,7 @@ fn relate(store: &dyn StateStore, relation: Relation) -> Result<()> {
         store.view().scan(members, &[], &after, &mut |key, value| {
             let registers = Row::decode(value)?.registers;
             let id = std::str::from_utf8(key).map_err(|error| {
-                Error::failed("a key in the state is damaged; delete the state's folder and start again")
+                Error::failure("a key in the state is damaged; delete the state's folder and start again")
                     .because(error)
             })?;
             for owner in owners(relation, &registers) {

@@ -11,10 +11,10 @@ use std::cell::RefCell;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use self::children::{Children, joined};
+use self::children::{Children, child_embeds};
 use super::keys::{Space, behind_members, member_key, member_of, owner_of, owner_prefix};
 use super::rows;
-use super::snapshot::{Snapshot, broken_relation};
+use super::snapshot::{Snapshot, relation_error};
 use super::store::{EntryCursor, Reader};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness};
@@ -86,7 +86,7 @@ impl<'a> Pass<'a> {
                 members.push(RefCell::new(RelationMembers::behind(snapshot.view(), of, after)?));
             }
         }
-        let (joined, children, at) = (joined(projection), None, PassEntity::Nothing);
+        let (joined, children, at) = (child_embeds(projection), None, PassEntity::Nothing);
         Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at })
     }
 
@@ -95,7 +95,7 @@ impl<'a> Pass<'a> {
         let entity_type = projection.entity_type();
         let behind_all = Bound::Excluded(&[255][..]);
         let entities = snapshot.view().cursor(Space::of_type(entity_type), behind_all)?;
-        let mut joined = joined(projection);
+        let mut joined = child_embeds(projection);
         while joined.pop().is_some_and(|(embed, _)| embed != child.embed.name) {}
         let key = member_key(&child.owner, child.member);
         let space = Space::of_relation(child.relation);
@@ -232,7 +232,7 @@ impl<'a> Pass<'a> {
 /// An id of a key that is one.
 fn text(key: &[u8]) -> Result<&str> {
     std::str::from_utf8(key).map_err(|error| {
-        Error::failed("a key in the state is damaged; delete the state's folder and start again to replay")
+        Error::failure("a key in the state is damaged; delete the state's folder and start again to replay")
             .because(error)
     })
 }
@@ -260,7 +260,7 @@ impl<'a> RelationMembers<'a> {
         if id.is_some_and(|id| key >= owner_prefix(id).as_slice()) {
             return Ok(None);
         }
-        owner_of(key).map(Some).ok_or_else(|| broken_relation(&String::from_utf8_lossy(key)))
+        owner_of(key).map(Some).ok_or_else(|| relation_error(&String::from_utf8_lossy(key)))
     }
 
     /// Goes on to the members of `id`.
@@ -306,7 +306,7 @@ impl<'a> RelationMembers<'a> {
     fn visit(&mut self, visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>) -> Result<()> {
         self.is_fresh = false;
         while let Some((key, value)) = self.cursor.entry().filter(|(key, _)| key.starts_with(&self.prefix)) {
-            let member = member_of(key, &self.prefix).ok_or_else(|| broken_relation(&self.owner))?;
+            let member = member_of(key, &self.prefix).ok_or_else(|| relation_error(&self.owner))?;
             if visit(member, value).is_break() {
                 break;
             }

@@ -65,14 +65,14 @@ impl Row {
     /// # Errors
     /// When they are damaged.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let (row, rest) = postcard::take_from_bytes::<Row>(bytes).map_err(damaged)?;
+        let (row, rest) = postcard::take_from_bytes::<Row>(bytes).map_err(damage_error)?;
         let last = if rest.is_empty() { None } else { Some(decode(rest)?) };
         Ok(Row { last, ..row })
     }
 
     /// Takes note of the record of an event of this version: the lowest of those of the highest version is kept.
     pub fn note(&mut self, version: u64, origin: Origin) {
-        let newest = self.registers.written().max(self.registers.deleted());
+        let newest = self.registers.write_version().max(self.registers.delete_version());
         if Some(version) > newest || Some(version) == newest && self.last.is_none_or(|last| origin < last) {
             self.last = Some(origin);
         }
@@ -80,7 +80,7 @@ impl Row {
 
     /// Takes in the fold of other events of the entity.
     pub fn merge(&mut self, other: Row) {
-        let newest = |row: &Row| row.registers.written().max(row.registers.deleted());
+        let newest = |row: &Row| row.registers.write_version().max(row.registers.delete_version());
         let own_home = |last: Origin| {
             let elsewhere = last.elsewhere.or(other.home).filter(|partition| Some(*partition) != self.home);
             Origin { elsewhere, ..last }
@@ -117,7 +117,7 @@ struct ShownRow<'a> {
 /// # Errors
 /// When the bytes are damaged.
 pub fn liveness(row: &[u8]) -> Result<Liveness> {
-    let (head, _) = postcard::take_from_bytes::<Head>(row).map_err(damaged)?;
+    let (head, _) = postcard::take_from_bytes::<Head>(row).map_err(damage_error)?;
     Ok(Liveness::of(head.written, head.deleted))
 }
 
@@ -144,7 +144,7 @@ pub fn document(row: &[u8], projection: Projection) -> Result<Liveness> {
 /// # Errors
 /// When the bytes are damaged, and those of `read`.
 pub fn read(row: &[u8], read: &mut EntityReader<'_>) -> Result<()> {
-    let shown: ShownRow<'_> = postcard::from_bytes(row).map_err(damaged)?;
+    let shown: ShownRow<'_> = postcard::from_bytes(row).map_err(damage_error)?;
     read(&shown.fields)
 }
 
@@ -257,16 +257,16 @@ pub struct Backfill {
 /// The bytes of a row.
 pub fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>> {
     postcard::to_allocvec(row)
-        .map_err(|error| Error::failed("a row of the state cannot be encoded").because(error))
+        .map_err(|error| Error::failure("a row of the state cannot be encoded").because(error))
 }
 
 /// The row of these bytes.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(bytes).map_err(damaged)
+    postcard::from_bytes(bytes).map_err(damage_error)
 }
 
-fn damaged(error: postcard::Error) -> Error {
-    Error::failed("a row of the state is damaged; delete the state's folder and start again to replay")
+fn damage_error(error: postcard::Error) -> Error {
+    Error::failure("a row of the state is damaged; delete the state's folder and start again to replay")
         .because(error)
 }
 

@@ -104,13 +104,13 @@ impl Snapshot {
             header = Some(self.remember(of, id, entity));
             Ok(())
         })?;
-        Ok(header.unwrap_or_else(|| Arc::new(Header::unseen())))
+        Ok(header.unwrap_or_else(|| Arc::new(Header::of_unseen())))
     }
 }
 
 /// The error about a relation with damaged keys.
-pub(super) fn broken_relation(owner: &str) -> Error {
-    Error::failed(format!(
+pub(super) fn relation_error(owner: &str) -> Error {
+    Error::failure(format!(
         "a relation of {owner} in the state is damaged; delete the state's folder and start again to replay"
     ))
 }
@@ -149,7 +149,7 @@ impl Entities for Snapshot {
             key, &prefix,
         ) {
             Some(member) => Ok(visit(member, value)),
-            None => Err(broken_relation(owner)),
+            None => Err(relation_error(owner)),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Further forms under which the words of a text are found: written together, and parts of runs without spaces.
 
-use super::{folded, is_letter};
+use super::{fold, is_letter};
 
 /// The longest form; the letters beyond it are not compared.
 const LETTERS_MAX: usize = 16;
@@ -33,7 +33,7 @@ impl Signs {
     }
 }
 
-/// Visits the forms of [`joined`] if the text is a name, and those of [`parts`]. False when no part of the text can
+/// Visits the forms of [`join`] if the text is a name, and those of [`parts`]. False when no part of the text can
 /// have a form.
 pub fn each_form(text: &str, is_name: bool, visit: &mut dyn FnMut(&str)) -> bool {
     if !is_name && text.is_ascii() {
@@ -45,7 +45,7 @@ pub fn each_form(text: &str, is_name: bool, visit: &mut dyn FnMut(&str)) -> bool
     if !are_joined && !have_parts {
         return false;
     }
-    let folded = folded(text);
+    let folded = fold(text);
     if are_joined {
         visit_joined(&folded, visit);
     }
@@ -59,11 +59,11 @@ pub fn each_form(text: &str, is_name: bool, visit: &mut dyn FnMut(&str)) -> bool
 /// apostrophe, a full stop or an ampersand (`jeanluc`, `obrien`, `att`). Single letters side by side are written
 /// together too (`jrr` for `J. R. R.`). Names in scripts without spaces are also written together over a space, with
 /// either part first (`山田太郎` for `太郎 山田`).
-pub fn joined(name: &str, visit: &mut dyn FnMut(&str)) {
+pub fn join(name: &str, visit: &mut dyn FnMut(&str)) {
     let signs = Signs::of(name);
     // Most names have none of it.
     if signs.connects || signs.is_unspaced {
-        visit_joined(&folded(name), visit);
+        visit_joined(&fold(name), visit);
     }
 }
 
@@ -133,7 +133,7 @@ fn is_of_article(letter: char) -> bool {
 pub fn parts(text: &str, visit: &mut dyn FnMut(&str)) {
     let signs = Signs::of(text);
     if signs.is_unspaced || signs.has_article {
-        visit_parts(&folded(text), visit);
+        visit_parts(&fold(text), visit);
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
             ("-", &[]),
             ("", &[]),
         ] {
-            assert_eq!(all(joined, name), expected, "{name}");
+            assert_eq!(all(join, name), expected, "{name}");
         }
     }
 
@@ -213,7 +213,7 @@ mod tests {
         assert!(all(parts, "محمد").is_empty());
         assert_eq!(all(parts, "عبد الرحمن"), ["رحمن"]);
         let korean = all(parts, "김철수");
-        let expected = folded("철수");
+        let expected = fold("철수");
         assert!(korean.contains(&expected), "{korean:?}");
         assert_eq!(korean.len(), 2, "{korean:?}");
         let long = "東".repeat(100);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::folded;
+use super::fold;
 
 /// The fewest digits that are taken for a phone number.
 pub const PHONE_DIGITS_MIN: usize = 6;
@@ -22,34 +22,34 @@ pub fn drop_trunk_zero(text: &str) -> Cow<'_, str> {
 
 /// The digits of a phone number, last first, so that a number's ending is a prefix; `None` when
 /// there are fewer than [`PHONE_DIGITS_MIN`].
-pub fn reversed_digits(phone: &str) -> Option<String> {
+pub fn reverse_digits(phone: &str) -> Option<String> {
     let phone = drop_trunk_zero(phone);
     let mut digits = String::with_capacity(phone.len());
     digits.extend(phone.bytes().rev().filter(u8::is_ascii_digit).map(char::from));
     (digits.len() >= PHONE_DIGITS_MIN).then_some(digits)
 }
 
-/// The phone numbers of a field, each as [`reversed_digits`]: it may hold several, and extensions, which are no part of
+/// The phone numbers of a field, each as [`reverse_digits`]: it may hold several, and extensions, which are no part of
 /// a number.
 ///
 /// Letters and `#` end a number. The marks `/`, `,`, `;` and `|` part two numbers when each has enough digits for one,
 /// because people also write `030/123456`.
-pub fn reversed_numbers(field: &str) -> Vec<String> {
+pub fn reverse_numbers(field: &str) -> Vec<String> {
     let mut numbers = Vec::new();
     each_number(field, &mut |number| numbers.push(number.to_owned()));
     numbers
 }
 
-/// Visits the numbers that [`reversed_numbers`] answers.
+/// Visits the numbers that [`reverse_numbers`] answers.
 pub fn each_number(field: &str, visit: &mut dyn FnMut(&str)) {
     let is_plain =
         |byte: u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'+' | b'-' | b'.' | b'(' | b')');
     if field.bytes().all(is_plain) {
-        return reversed_digits(field).iter().for_each(|number| visit(number));
+        return reverse_digits(field).iter().for_each(|number| visit(number));
     }
-    let field = folded(field);
+    let field = fold(field);
     for stretch in field.split(|letter: char| letter.is_alphabetic() || letter == '#') {
-        let numbers = several(stretch).into_iter().filter_map(|number| reversed_digits(&number));
+        let numbers = several(stretch).into_iter().filter_map(|number| reverse_digits(&number));
         numbers.for_each(|number| visit(&number));
     }
 }
@@ -75,14 +75,14 @@ mod tests {
 
     #[test]
     fn a_phone_numbers_ending_is_a_prefix_of_its_reversed_digits() {
-        assert_eq!(reversed_digits("+44 20 7946 0018").as_deref(), Some("810064970244"));
-        assert_eq!(reversed_digits("12-34"), None);
+        assert_eq!(reverse_digits("+44 20 7946 0018").as_deref(), Some("810064970244"));
+        assert_eq!(reverse_digits("12-34"), None);
     }
 
     #[test]
     fn extensions_are_left_out_and_several_numbers_are_told_apart() {
         let numbers = |field: &str| {
-            let numbers = reversed_numbers(field);
+            let numbers = reverse_numbers(field);
             numbers
                 .iter()
                 .map(|number| number.chars().rev().collect::<String>())

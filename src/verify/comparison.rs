@@ -19,8 +19,8 @@ pub fn difference(expected: &[u8], stored: &[u8]) -> Option<String> {
     {
         return None;
     }
-    let Some(stored) = shown(stored) else { return Some("no document".to_owned()) };
-    let Some(expected) = shown(expected) else { return Some("the state calls for no JSON".to_owned()) };
+    let Some(stored) = own_members(stored) else { return Some("no document".to_owned()) };
+    let Some(expected) = own_members(expected) else { return Some("the state calls for no JSON".to_owned()) };
     if expected == stored {
         return None;
     }
@@ -46,7 +46,7 @@ fn without_position(document: &[u8]) -> Option<&[u8]> {
 }
 
 /// The members of a document that are its own; `None` for any other value than a document.
-pub(super) fn shown(document: &[u8]) -> Option<Map<String, Value>> {
+pub(super) fn own_members(document: &[u8]) -> Option<Map<String, Value>> {
     let mut document: Map<String, Value> = serde_json::from_slice(document).ok()?;
     remove_own(&mut document);
     Some(document)
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn named(expected: &str, stored: &str) -> Option<String> {
+    fn difference_of_texts(expected: &str, stored: &str) -> Option<String> {
         difference(expected.as_bytes(), stored.as_bytes())
     }
 
@@ -65,7 +65,7 @@ mod tests {
     fn keys_of_our_own_do_not_count_and_no_others_are_passed_over() {
         let document = r#"{"id":"a","contacts":[{"id":"c","_search":{"words":"x"}}],"_search":{"name":"a"},"_log":{"position":5}}"#;
         let same = r#"{"_log":{"position":99},"contacts":[{"id":"c"}],"id":"a"}"#;
-        assert_eq!(named(document, same), None);
+        assert_eq!(difference_of_texts(document, same), None);
         for (other, fields) in [
             (r#"{"id":"a","contacts":[{"id":"d"}],"_log":{"position":5}}"#, "contacts"),
             (r#"{"id":"b","contacts":[{"id":"c"}]}"#, "id"),
@@ -75,7 +75,7 @@ mod tests {
             ("[]", "no document"),
             ("", "no document"),
         ] {
-            assert_eq!(named(document, other).as_deref(), Some(fields), "{other}");
+            assert_eq!(difference_of_texts(document, other).as_deref(), Some(fields), "{other}");
         }
     }
 
@@ -92,7 +92,10 @@ mod tests {
         }
         // The same bytes before the position, and more behind it.
         let forged = r#"{"id":"a","_log":{"position":1},"name":"x"}"#;
-        assert_eq!(named(r#"{"id":"a","_log":{"position":1}}"#, forged).as_deref(), Some("name"));
+        assert_eq!(
+            difference_of_texts(r#"{"id":"a","_log":{"position":1}}"#, forged).as_deref(),
+            Some("name")
+        );
     }
 
     proptest! {

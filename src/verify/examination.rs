@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::pending_work::PendingWork;
 use super::silence_check::explains;
 use super::verdict::{ExpectedDocument, Observation, Verdict, judge, observe};
-use super::walk::uncalled;
+use super::walk::explain_surplus;
 use super::{Kind, Verifier};
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
@@ -112,7 +112,7 @@ impl Verifier {
     /// The number of a projection's index in the sink's order.
     pub(super) fn number(&self, projection: Projection) -> Result<usize> {
         let number = self.projections.iter().position(|known| *known == projection);
-        number.ok_or_else(|| Error::failed(format!("{} is not written by this instance", projection.name())))
+        number.ok_or_else(|| Error::failure(format!("{} is not written by this instance", projection.name())))
     }
 
     /// Asks the index; one that is away is asked again for a while.
@@ -135,8 +135,10 @@ impl Verifier {
     /// Why the state calls for no document: `deleted` or `foreign`.
     pub(super) async fn why_extra(&self, projection: Projection, id: &str) -> Result<String> {
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
-        blocking(move || Ok(uncalled(&state.snapshot()?, projection, &id)?.unwrap_or_default().to_owned()))
-            .await
+        blocking(move || {
+            Ok(explain_surplus(&state.snapshot()?, projection, &id)?.unwrap_or_default().to_owned())
+        })
+        .await
     }
 }
 

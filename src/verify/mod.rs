@@ -188,7 +188,7 @@ impl Verifier {
     /// # Errors
     /// Exit code 2 when it can't.
     pub fn check(&self, scope: &VerifyRequest) -> Result<()> {
-        chosen(&self.projections, &scope.projections).map(|_| ())
+        choose_projections(&self.projections, &scope.projections).map(|_| ())
     }
 
     /// Compares and reports to `out` as it goes; ends early when the receiver is gone.
@@ -203,9 +203,9 @@ impl Verifier {
 
     async fn tell(&self, out: &Sender<Line>, line: Line) -> Result<()> {
         tokio::select! {
-            sent = out.send(line) => sent.map_err(|_| broken_off()),
+            sent = out.send(line) => sent.map_err(|_| interruption_error()),
             // The last words of a stop need a listener that listens.
-            () = self.stop.requested(), if out.capacity() == 0 => Err(stopping()),
+            () = self.stop.wait(), if out.capacity() == 0 => Err(stop_error()),
         }
     }
 }
@@ -214,7 +214,7 @@ impl Verifier {
 ///
 /// # Errors
 /// Exit code 2 for a name that is none.
-pub fn chosen(configured: &[Projection], names: &[String]) -> Result<Vec<Projection>> {
+pub fn choose_projections(configured: &[Projection], names: &[String]) -> Result<Vec<Projection>> {
     let find = |name: &String| {
         configured.iter().copied().find(|projection| projection.name() == name).ok_or_else(|| {
             let known: Vec<&str> = configured.iter().map(|projection| projection.name()).collect();
@@ -230,11 +230,11 @@ pub fn chosen(configured: &[Projection], names: &[String]) -> Result<Vec<Project
     Ok(chosen)
 }
 
-fn broken_off() -> Error {
-    Error::failed("the receiver of the differences is gone")
+fn interruption_error() -> Error {
+    Error::failure("the receiver of the differences is gone")
 }
 
-fn stopping() -> Error {
+fn stop_error() -> Error {
     Error::new(ErrorKind::Unavailable, "the instance stops; run `tributary verify` again when it is back")
 }
 
@@ -247,7 +247,7 @@ mod tests {
     fn projections_are_chosen_by_name_and_once() {
         let configured = [ORGANISATIONS, CONTACTS];
         let named = |names: &[&str]| {
-            chosen(&configured, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            choose_projections(&configured, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(named(&[]).unwrap(), configured);
         assert_eq!(named(&["contacts", "contacts"]).unwrap(), [CONTACTS]);

@@ -78,7 +78,7 @@ mod tests {
         world
     }
 
-    fn touched(world: &World) -> Vec<String> {
+    fn find_touched(world: &World) -> Vec<String> {
         let snapshot = world.state.snapshot().unwrap();
         let pending = PendingWork::of(&snapshot).unwrap();
         let documents = [
@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn a_mark_touches_its_document_alone() {
         let world = world();
-        assert!(touched(&world).is_empty());
+        assert!(find_touched(&world).is_empty());
         world.mark(CONTACTS, "c3");
-        assert_eq!(touched(&world), ["contacts c3"]);
+        assert_eq!(find_touched(&world), ["contacts c3"]);
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         let named = |fan_out: FanOut| {
             let world = world();
             world.task(fan_out);
-            touched(&world)
+            find_touched(&world)
         };
         let contacts = FanOut::of_builtin(Hop::Down { relation: CONTACTS_OF.number() }, "o3");
         assert_eq!(named(contacts), ["contacts c3"]);
@@ -120,15 +120,15 @@ mod tests {
         assert_eq!(named(below), under_o1);
         let world = world();
         world.backfill(CONTACTS);
-        assert_eq!(touched(&world), ["contacts c1", "contacts c3"]);
+        assert_eq!(find_touched(&world), ["contacts c1", "contacts c3"]);
     }
 
     #[test]
     fn what_was_below_a_deleted_organisation_is_touched_too() {
         let world = world();
-        world.deleted_organisation("o1");
+        world.delete_organisation("o1");
         world.task(FanOut::of_builtin(Hop::Below { relation: CHILDREN_OF.number() }, "o1"));
-        let touched = touched(&world);
+        let touched = find_touched(&world);
         for expected in ["hierarchy o2", "contacts c1"] {
             assert!(touched.iter().any(|found| found == expected), "{touched:?}");
         }

@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use super::examination::Candidate;
 use super::verdict::Verdict;
-use super::walk::{DELETED, Every, Walk, uncalled};
+use super::walk::{DELETED, Sampling, Walk, explain_surplus};
 use super::{
-    Difference, Kind, Line, LiveInstance, Summary, Verifier, VerifyRequest, broken_off, chosen, stopping,
+    Difference, Kind, Line, LiveInstance, Summary, Verifier, VerifyRequest, choose_projections,
+    interruption_error, stop_error,
 };
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
@@ -55,9 +56,9 @@ struct VerifySession<'a> {
 
 /// Compares everything that is wanted.
 pub(super) async fn run(verifier: &Verifier, scope: &VerifyRequest, out: &Sender<Line>) -> Result<Summary> {
-    let projections = chosen(&verifier.projections, &scope.projections)?;
+    let projections = choose_projections(&verifier.projections, &scope.projections)?;
     if scope.repair && verifier.live.is_none() {
-        return Err(Error::failed("only a running instance can repair"));
+        return Err(Error::failure("only a running instance can repair"));
     }
     let Some(first) = projections.first().copied() else { return Ok(Summary::default()) };
     let mut session = VerifySession {
@@ -83,14 +84,14 @@ impl VerifySession<'_> {
     async fn compare(&mut self, scope: &VerifyRequest) -> Result<()> {
         let index = self.index()?;
         let every = match scope.sample {
-            Some(sample) => Every::of(self.count().await?, sample, scope.seed),
-            None => Every::ONE,
+            Some(sample) => Sampling::of(self.count().await?, sample, scope.seed),
+            None => Sampling::ONE,
         };
-        self.called_for(every).await?;
-        self.held_beside(every).await?;
+        self.check_documents_of_state(every).await?;
+        self.check_documents_of_index(every).await?;
         self.settle().await?;
         if self.index()? != index {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "{index} was replaced by another index while it was compared; run `tributary verify` again"
             )));
         }
@@ -99,7 +100,7 @@ impl VerifySession<'_> {
 
     /// The index that the marks are for.
     fn index(&self) -> Result<String> {
-        self.verifier.state.built_for(self.projection.name())
+        self.verifier.state.index_built_for(self.projection.name())
     }
 
     /// The next ids of a walk, from the snapshot of the moment.
@@ -113,7 +114,7 @@ impl VerifySession<'_> {
     }
 
     async fn count(&mut self) -> Result<u64> {
-        let (mut walk, mut count) = (Walk::new(self.projection, Every::ONE), 0);
+        let (mut walk, mut count) = (Walk::new(self.projection, Sampling::ONE), 0);
         loop {
             let (next, ids) = self.walk(walk, usize::MAX).await?;
             if ids.is_empty() {
@@ -126,7 +127,7 @@ impl VerifySession<'_> {
     }
 
     /// Every document that the state calls for.
-    async fn called_for(&mut self, every: Every) -> Result<()> {
+    async fn check_documents_of_state(&mut self, every: Sampling) -> Result<()> {
         let mut walk = Walk::new(self.projection, every);
         loop {
             let (next, ids) = self.walk(walk, PAGE).await?;
@@ -140,7 +141,7 @@ impl VerifySession<'_> {
     }
 
     /// Every document of the index that the state calls for no document of.
-    async fn held_beside(&mut self, mut every: Every) -> Result<()> {
+    async fn check_documents_of_index(&mut self, mut every: Sampling) -> Result<()> {
         let (verifier, projection) = (self.verifier, self.projection);
         let number = verifier.number(projection)?;
         verifier.ask_patiently(|| verifier.sink.refresh()).await?;
@@ -154,7 +155,7 @@ impl VerifySession<'_> {
                 let snapshot = state.snapshot()?;
                 let mut beside = Vec::new();
                 for id in ids {
-                    let why = uncalled(&snapshot, projection, &id)?;
+                    let why = explain_surplus(&snapshot, projection, &id)?;
                     // A partial log does not speak of every document: one that it does not know is none too many.
                     if why.is_some_and(|why| why == DELETED || !state.is_partial()) {
                         beside.push(id);
@@ -241,7 +242,7 @@ impl VerifySession<'_> {
         if self.to_repair.is_empty() {
             return Ok(());
         }
-        let failure = |_| stopping();
+        let failure = |_| stop_error();
         for some in self.to_repair.chunks(MARKS_MAX) {
             let marks = some.iter().map(|candidate| (self.projection, candidate.id.clone())).collect();
             live.commands.send(FoldCommand::Mark(marks)).map_err(failure)?;
@@ -251,7 +252,7 @@ impl VerifySession<'_> {
         live.commands.send(FoldCommand::Barrier(reply)).map_err(failure)?;
         let answered = tokio::time::timeout(FOLD_MAX, answer).await;
         if !matches!(answered, Ok(Ok(()))) {
-            return Err(Error::failed("the fold did not mark what differs in time; look at its log"));
+            return Err(Error::failure("the fold did not mark what differs in time; look at its log"));
         }
         self.postponed.append(&mut self.to_repair);
         Ok(())
@@ -265,7 +266,7 @@ impl VerifySession<'_> {
             self.postponed.clear();
             return Ok(());
         };
-        let (mut arrived, mut moved, mut done) = (Instant::now(), Instant::now(), live.done());
+        let (mut arrived, mut moved, mut done) = (Instant::now(), Instant::now(), live.amount_of_work());
         let mut back_off = BackOff::new(PAUSE_MIN, PAUSE_MAX);
         while !self.postponed.is_empty() {
             self.verifier.pause(back_off.pause()).await?;
@@ -281,8 +282,8 @@ impl VerifySession<'_> {
             } else {
                 back_off.double();
             }
-            if live.done() != done {
-                (moved, done) = (Instant::now(), live.done());
+            if live.amount_of_work() != done {
+                (moved, done) = (Instant::now(), live.amount_of_work());
             }
             let still = arrived.elapsed().min(moved.elapsed());
             if still >= STILL_MAX || arrived.elapsed() >= ARRIVAL_MAX {
@@ -299,13 +300,13 @@ impl VerifySession<'_> {
     /// Waits until the instance is past its gate: before, the index may be ahead of its state.
     async fn wait_for_gate(&mut self) -> Result<()> {
         let Some(live) = &self.verifier.live else { return Ok(()) };
-        let (mut moved, mut done) = (Instant::now(), live.done());
+        let (mut moved, mut done) = (Instant::now(), live.amount_of_work());
         while !live.is_writing() {
-            if live.done() != done {
-                (moved, done) = (Instant::now(), live.done());
+            if live.amount_of_work() != done {
+                (moved, done) = (Instant::now(), live.amount_of_work());
             }
             if moved.elapsed() >= GATE_MAX {
-                return Err(not_writing());
+                return Err(role_error());
             }
             self.sign().await?;
             self.verifier.pause(PAUSE_MIN).await?;
@@ -316,17 +317,17 @@ impl VerifySession<'_> {
     /// Sends a line of progress now and then; an error when there is no use in going on.
     async fn go_on(&mut self) -> Result<()> {
         if self.verifier.live.as_ref().is_some_and(|live| !live.is_writing()) {
-            return Err(not_writing());
+            return Err(role_error());
         }
         self.sign().await
     }
 
     async fn sign(&mut self) -> Result<()> {
         if self.verifier.stop.is_requested() {
-            return Err(stopping());
+            return Err(stop_error());
         }
         if self.out.is_closed() {
-            return Err(broken_off());
+            return Err(interruption_error());
         }
         if self.last_sign.elapsed() >= SIGN_EVERY {
             self.last_sign = Instant::now();
@@ -341,13 +342,13 @@ impl Verifier {
     pub(super) async fn pause(&self, time: Duration) -> Result<()> {
         tokio::select! {
             () = tokio::time::sleep(time) => Ok(()),
-            () = self.stop.requested() => Err(stopping()),
+            () = self.stop.wait() => Err(stop_error()),
         }
     }
 }
 
-fn not_writing() -> Error {
-    Error::failed(
+fn role_error() -> Error {
+    Error::failure(
         "the instance does not write the index: it stands by for another one, or is not yet through the log. Run \
          `tributary verify` where the writing instance runs, or later",
     )
@@ -360,7 +361,7 @@ impl LiveInstance {
     }
 
     /// A number that grows with any work of the instance.
-    fn done(&self) -> u64 {
+    fn amount_of_work(&self) -> u64 {
         self.status.signals.work()
     }
 }

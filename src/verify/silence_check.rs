@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::comparison::shown;
+use super::comparison::own_members;
 use crate::error::Result;
 use crate::plan::{EmbedPlan, EntityType, PlanRef, RelationPlanOf};
 use crate::projection::Projection;
@@ -33,7 +33,9 @@ pub(super) fn explains(
     expected: &[u8],
     stored: &[u8],
 ) -> Result<bool> {
-    let (Some(expected), Some(stored)) = (shown(expected), shown(stored)) else { return Ok(false) };
+    let (Some(expected), Some(stored)) = (own_members(expected), own_members(stored)) else {
+        return Ok(false);
+    };
     let known = SilenceCheck { records, plan: projection.plan() };
     let id = stored.get("id").cloned().unwrap_or(Value::Null);
     if id.is_null() {
@@ -63,7 +65,7 @@ impl<R: Records> SilenceCheck<'_, R> {
         expected: &Map<String, Value>,
         stored: &Map<String, Value>,
     ) -> Result<bool> {
-        for (embed, _) in projection.joined() {
+        for (embed, _) in projection.child_embeds() {
             if let (Some(of), Some(expected), Some(stored)) =
                 (self.plan.entity_type_of_number(embed.to), expected.get(embed.name), stored.get(embed.name))
             {

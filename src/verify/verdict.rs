@@ -95,7 +95,7 @@ pub(super) fn observe(expected: &ExpectedDocument, document: Option<&StoredDocum
 mod tests {
     use super::*;
 
-    fn expected(body: Option<&str>) -> ExpectedDocument {
+    fn expectation(body: Option<&str>) -> ExpectedDocument {
         ExpectedDocument {
             body: body.map(|body| body.as_bytes().to_vec()),
             waits: false,
@@ -105,30 +105,30 @@ mod tests {
     }
 
     /// A look before this one, at which it stood on the same.
-    fn looked(expected: &ExpectedDocument, document: Option<&StoredDocument>) -> Option<Observation> {
+    fn look(expected: &ExpectedDocument, document: Option<&StoredDocument>) -> Option<Observation> {
         Some(observe(expected, document))
     }
 
-    fn stored(version: u64, body: &str) -> StoredDocument {
+    fn document_of(version: u64, body: &str) -> StoredDocument {
         StoredDocument { version, body: body.as_bytes().to_vec() }
     }
 
     #[test]
     fn what_is_equal_is_the_same_whatever_waits() {
-        let (one, document) = (stored(9, r#"{"id":"a"}"#), Some(r#"{"id":"a","_log":{"position":3}}"#));
+        let (one, document) = (document_of(9, r#"{"id":"a"}"#), Some(r#"{"id":"a","_log":{"position":3}}"#));
         for waits in [false, true] {
-            let expected = ExpectedDocument { waits, ..expected(document) };
+            let expected = ExpectedDocument { waits, ..expectation(document) };
             assert_eq!(judge(&expected, Some(&one), None), Verdict::Same);
         }
-        assert_eq!(judge(&expected(None), None, None), Verdict::Same);
+        assert_eq!(judge(&expectation(None), None, None), Verdict::Same);
     }
 
     #[test]
     fn what_a_partial_log_is_silent_on_differs_only_where_no_record_made_it() {
-        let silent = ExpectedDocument { silent_at: Some(5), ..expected(Some(r#"{"id":"a"}"#)) };
+        let silent = ExpectedDocument { silent_at: Some(5), ..expectation(Some(r#"{"id":"a"}"#)) };
         let absent = ExpectedDocument { body: None, ..silent.clone() };
-        let [made, tried, foreign] = [1, 0, 9].map(|version| stored(version, r#"{"id":"x"}"#));
-        let stub = stored(1, r#"{"id":"x","_log":{"position":1,"partial":true}}"#);
+        let [made, tried, foreign] = [1, 0, 9].map(|version| document_of(version, r#"{"id":"x"}"#));
+        let stub = document_of(1, r#"{"id":"x","_log":{"position":1,"partial":true}}"#);
         for expected in [&silent, &absent] {
             assert_eq!(judge(expected, Some(&made), None), Verdict::Same);
             assert_ne!(judge(expected, Some(&tried), None), Verdict::Same);
@@ -140,38 +140,38 @@ mod tests {
 
     #[test]
     fn a_difference_is_proven_by_two_looks_that_see_the_same() {
-        let (one, two) = (stored(9, r#"{"id":"x"}"#), stored(9, r#"{"id":"y"}"#));
-        let (later, target) = (stored(10, r#"{"id":"x"}"#), expected(Some(r#"{"id":"a"}"#)));
+        let (one, two) = (document_of(9, r#"{"id":"x"}"#), document_of(9, r#"{"id":"y"}"#));
+        let (later, target) = (document_of(10, r#"{"id":"x"}"#), expectation(Some(r#"{"id":"a"}"#)));
         assert_eq!(judge(&target, Some(&one), None), Verdict::Unproven);
         for before in [&two, &later] {
-            assert_eq!(judge(&target, Some(&one), looked(&target, Some(before))), Verdict::Unproven);
+            assert_eq!(judge(&target, Some(&one), look(&target, Some(before))), Verdict::Unproven);
         }
-        assert_eq!(judge(&target, Some(&one), looked(&target, None)), Verdict::Unproven);
-        let proven = judge(&target, Some(&one), looked(&target, Some(&one)));
+        assert_eq!(judge(&target, Some(&one), look(&target, None)), Verdict::Unproven);
+        let proven = judge(&target, Some(&one), look(&target, Some(&one)));
         assert_eq!(proven, Verdict::Differs(Kind::Stale, "id".to_owned()));
-        let missing = judge(&target, None, looked(&target, None));
+        let missing = judge(&target, None, look(&target, None));
         assert_eq!(missing, Verdict::Differs(Kind::Missing, String::new()));
-        let none = expected(None);
-        let extra = judge(&none, Some(&one), looked(&none, Some(&one)));
+        let none = expectation(None);
+        let extra = judge(&none, Some(&one), look(&none, Some(&one)));
         assert_eq!(extra, Verdict::Differs(Kind::Extra, String::new()));
     }
 
     #[test]
     fn what_may_have_come_and_gone_between_two_looks_is_not_proven_missing() {
-        let target = expected(Some("{}"));
+        let target = expectation(Some("{}"));
         let former = ExpectedDocument { standing: 2, ..target.clone() };
-        assert_eq!(judge(&target, None, looked(&former, None)), Verdict::Unproven, "another of that id");
+        assert_eq!(judge(&target, None, look(&former, None)), Verdict::Unproven, "another of that id");
         let waiting = ExpectedDocument { waits: true, ..target.clone() };
-        assert_eq!(judge(&target, None, looked(&waiting, None)), Verdict::Unproven, "it was on its way");
+        assert_eq!(judge(&target, None, look(&waiting, None)), Verdict::Unproven, "it was on its way");
     }
 
     #[test]
     fn what_is_pending_is_no_difference() {
-        let waiting = ExpectedDocument { waits: true, ..expected(Some("{}")) };
+        let waiting = ExpectedDocument { waits: true, ..expectation(Some("{}")) };
         assert_eq!(judge(&waiting, None, None), Verdict::OnItsWay);
-        assert_eq!(judge(&waiting, None, looked(&expected(Some("{}")), None)), Verdict::OnItsWay);
-        let arrived = stored(2, "{\"id\":1}");
-        assert_eq!(judge(&waiting, Some(&arrived), looked(&waiting, None)), Verdict::Arriving);
-        assert_eq!(judge(&waiting, Some(&arrived), looked(&waiting, Some(&arrived))), Verdict::OnItsWay);
+        assert_eq!(judge(&waiting, None, look(&expectation(Some("{}")), None)), Verdict::OnItsWay);
+        let arrived = document_of(2, "{\"id\":1}");
+        assert_eq!(judge(&waiting, Some(&arrived), look(&waiting, None)), Verdict::Arriving);
+        assert_eq!(judge(&waiting, Some(&arrived), look(&waiting, Some(&arrived))), Verdict::OnItsWay);
     }
 }

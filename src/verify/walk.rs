@@ -13,14 +13,14 @@ const ROWS_MAX: usize = 5_000;
 
 /// Which ids are taken: every `step`-th, from the `skip`-th on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Every {
+pub struct Sampling {
     step: u64,
     skip: u64,
 }
 
-impl Every {
+impl Sampling {
     /// Every single one.
-    pub const ONE: Every = Every { step: 1, skip: 0 };
+    pub const ONE: Sampling = Sampling { step: 1, skip: 0 };
 
     /// About `count` of `total`; `seed` says which.
     pub fn of(total: u64, count: u64, seed: u64) -> Self {
@@ -46,18 +46,18 @@ pub struct Walk {
     projection: Projection,
     /// The last id that it met; `None` at its end.
     at: Option<String>,
-    every: Every,
+    every: Sampling,
     met: u64,
 }
 
 impl Walk {
     /// A walk from the beginning.
-    pub fn new(projection: Projection, every: Every) -> Self {
+    pub fn new(projection: Projection, every: Sampling) -> Self {
         Self { projection, at: Some(String::new()), every, met: 0 }
     }
 
     /// How many documents there are up to where it is, taken or not.
-    pub fn met(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.met
     }
 
@@ -101,7 +101,11 @@ impl Walk {
 pub const DELETED: &str = "deleted";
 
 /// Why the state calls for no document of an id that the index holds; `None` when it calls for one.
-pub fn uncalled(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<Option<&'static str>> {
+pub fn explain_surplus(
+    snapshot: &Snapshot,
+    projection: Projection,
+    id: &str,
+) -> Result<Option<&'static str>> {
     let mut referred = false;
     let mut refer = |_: &str, _: &[u8]| {
         referred = true;
@@ -126,17 +130,17 @@ mod tests {
 
     #[test]
     fn a_sample_takes_every_so_many_from_where_the_seed_says() {
-        let numbers = |mut every: Every| (0..10).filter(|_| every.take()).collect::<Vec<_>>();
-        assert_eq!(numbers(Every::ONE).len(), 10);
-        assert_eq!(numbers(Every::of(10, 4, 0)), [0, 3, 6, 9]);
-        assert_eq!(numbers(Every::of(10, 4, 5)), [2, 5, 8]);
+        let numbers = |mut every: Sampling| (0..10).filter(|_| every.take()).collect::<Vec<_>>();
+        assert_eq!(numbers(Sampling::ONE).len(), 10);
+        assert_eq!(numbers(Sampling::of(10, 4, 0)), [0, 3, 6, 9]);
+        assert_eq!(numbers(Sampling::of(10, 4, 5)), [2, 5, 8]);
         for (total, count) in [(10, 0), (0, 5), (3, 100)] {
-            assert!(!numbers(Every::of(total, count, 0)).is_empty(), "{total} {count}");
+            assert!(!numbers(Sampling::of(total, count, 0)).is_empty(), "{total} {count}");
         }
     }
 
-    fn walked(world: &World, projection: Projection, max: usize) -> Vec<String> {
-        let (mut walk, mut ids) = (Walk::new(projection, Every::ONE), Vec::new());
+    fn walk_ids(world: &World, projection: Projection, max: usize) -> Vec<String> {
+        let (mut walk, mut ids) = (Walk::new(projection, Sampling::ONE), Vec::new());
         loop {
             let some = walk.next(&world.state.snapshot().unwrap(), max).unwrap();
             assert!(some.len() <= max, "{some:?}");
@@ -153,7 +157,7 @@ mod tests {
         world.organisation("o1", Some("p\0"));
         world.organisation("o2", Some("p\0"));
         world.organisation("o3", Some("o1"));
-        world.deleted_organisation("gone");
+        world.delete_organisation("gone");
         world.contact("c1", "o1");
         for number in 0..5 {
             world.contact(&format!("d{number}"), "gone");
@@ -161,12 +165,12 @@ mod tests {
             world.contact(&format!("f{number}"), "r");
         }
         for max in [1, 2, 100] {
-            assert_eq!(walked(&world, ORGANISATIONS, max), ["o1", "o2", "o3", "q", "r"], "{max}");
-            assert_eq!(walked(&world, HIERARCHY, max), ["o1", "o2", "o3", "p\0"], "{max}");
-            assert_eq!(walked(&world, CONTACTS, max).len(), 16, "{max}");
+            assert_eq!(walk_ids(&world, ORGANISATIONS, max), ["o1", "o2", "o3", "q", "r"], "{max}");
+            assert_eq!(walk_ids(&world, HIERARCHY, max), ["o1", "o2", "o3", "p\0"], "{max}");
+            assert_eq!(walk_ids(&world, CONTACTS, max).len(), 16, "{max}");
         }
         let snapshot = world.state.snapshot().unwrap();
-        let why = |projection, id: &str| uncalled(&snapshot, projection, id).unwrap();
+        let why = |projection, id: &str| explain_surplus(&snapshot, projection, id).unwrap();
         assert_eq!(why(ORGANISATIONS, "q"), None);
         assert_eq!(why(ORGANISATIONS, "p\0"), Some("foreign"));
         assert_eq!(why(HIERARCHY, "q"), Some("foreign"));

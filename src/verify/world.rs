@@ -50,7 +50,7 @@ impl World {
         }
     }
 
-    pub(super) fn deleted_organisation(&self, id: &str) {
+    pub(super) fn delete_organisation(&self, id: &str) {
         self.entity(ORGANISATION, id, Action::Delete, None);
     }
 

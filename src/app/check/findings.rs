@@ -51,23 +51,23 @@ pub(in crate::app) struct Finding {
 pub(in crate::app) struct Findings(Vec<Finding>);
 
 impl Findings {
-    pub(in crate::app) fn good(&mut self, area: &'static str, text: impl Display) {
+    pub(in crate::app) fn note_good(&mut self, area: &'static str, text: impl Display) {
         self.add(area, Judgement::Good, text, None);
     }
 
     /// Something good, which `check` tells by the line `brief`.
     pub(in crate::app) fn sum_up(&mut self, area: &'static str, brief: &'static str, text: &str) {
-        self.good(area, text);
+        self.note_good(area, text);
         if let Some(last) = self.0.last_mut() {
             last.brief = Some(brief);
         }
     }
 
-    pub(in crate::app) fn doubtful(&mut self, area: &'static str, text: impl Display) {
+    pub(in crate::app) fn note_doubtful(&mut self, area: &'static str, text: impl Display) {
         self.add(area, Judgement::Doubtful, text, None);
     }
 
-    pub(in crate::app) fn wrong(&mut self, area: &'static str, error: &Error) {
+    pub(in crate::app) fn note_wrong(&mut self, area: &'static str, error: &Error) {
         self.add(area, Judgement::Wrong, error.chain(), Some(error.kind()));
     }
 

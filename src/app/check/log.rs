@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::state::{FoundState, Resting};
+use super::state::{FoundState, StateAtRest};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::work::{blocking, let_go};
+use crate::pipeline::work::{blocking, drop_in_background};
 use crate::source::driver::SourceDriver;
 use crate::source::{check_topic_ids, drivers, partial_log};
 
@@ -15,13 +15,13 @@ pub(super) async fn look(config: &Config, state: &FoundState) -> Result<(Option<
     let whole = config.clone();
     let opened = blocking(move || Ok(super::super::look_at_log(&whole))).await?;
     match opened {
-        Ok((identity, _)) => Ok((Some(identity), beside(config, state, driver.address).await)),
-        Err(error) => Ok((None, unread(config, driver, error).await?)),
+        Ok((identity, _)) => Ok((Some(identity), check_against_state(config, state, driver.address).await)),
+        Err(error) => Ok((None, explain_failure(config, driver, error).await?)),
     }
 }
 
 /// The findings of a log that cannot be read.
-async fn unread(config: &Config, driver: &SourceDriver, error: Error) -> Result<Vec<Error>> {
+async fn explain_failure(config: &Config, driver: &SourceDriver, error: Error) -> Result<Vec<Error>> {
     let address = driver.address;
     let Some(settings) = driver.settings else { return Ok(vec![error.about(address)]) };
     match error.kind() {
@@ -74,10 +74,10 @@ fn key_of(config: &Config, topic: &str, address: &str) -> String {
 
 /// The findings of the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
 /// records that the state read last.
-async fn beside(config: &Config, state: &FoundState, address: &str) -> Vec<Error> {
+async fn check_against_state(config: &Config, state: &FoundState, address: &str) -> Vec<Error> {
     let (progress, ids, is_partial) = match state {
         FoundState::Nothing => Default::default(),
-        FoundState::Resting(Resting { progress, topic_ids, is_partial, .. }) => {
+        FoundState::Resting(StateAtRest { progress, topic_ids, is_partial, .. }) => {
             (progress.clone(), topic_ids.clone(), *is_partial)
         }
         // The instance compares them by itself, and a state that cannot be used is no measure.
@@ -87,9 +87,10 @@ async fn beside(config: &Config, state: &FoundState, address: &str) -> Vec<Error
     let started = blocking(move || {
         let mut source = super::super::source(&whole)?;
         let started = source.start(&progress.positions(), &progress.fingerprints());
-        let cut =
-            started.and_then(|()| check_topic_ids(&ids, &source.topic_ids())).and_then(|()| source.cut_off());
-        let_go(source);
+        let cut = started
+            .and_then(|()| check_topic_ids(&ids, &source.topic_ids()))
+            .and_then(|()| source.find_cut_partitions());
+        drop_in_background(source);
         cut
     });
     let cut = match started.await {

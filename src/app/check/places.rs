@@ -10,7 +10,7 @@ use crate::pipeline::status::Status;
 
 /// Where a run could not write, each with its key. A file without a name tells whether a folder can be written, so that
 /// nothing is left.
-pub(super) fn wrong(config: &Config) -> Vec<Error> {
+pub(super) fn find_conflicts(config: &Config) -> Vec<Error> {
     let mut checked = vec![folder("state", &config.state)];
     match config.dead_letters.kind {
         DeadLetterKind::File => checked.push(file("dead_letters.path", &config.dead_letters.path)),
@@ -28,7 +28,7 @@ pub(super) fn wrong(config: &Config) -> Vec<Error> {
 fn folder(key: &str, path: &Path) -> Result<()> {
     room(path).map_err(|error| {
         let path = path.display();
-        Error::failed(format!(
+        Error::failure(format!(
             "{key}: the folder {path} cannot be written; name another, or correct what is in its place"
         ))
         .because(error)
@@ -46,7 +46,7 @@ fn file(key: &str, path: &Path) -> Result<()> {
     };
     checked.map_err(|error| {
         let path = path.display();
-        Error::failed(format!(
+        Error::failure(format!(
             "{key}: the file {path} cannot be written; name another, or correct what is in its place"
         ))
         .because(error)

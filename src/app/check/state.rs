@@ -19,7 +19,7 @@ pub(in crate::app) enum FoundState {
     /// There is none yet.
     Nothing,
     /// It lies there.
-    Resting(Resting),
+    Resting(StateAtRest),
     /// A running instance, which has compared it with the log, has it open.
     Running(InstanceClient),
     /// It cannot be used.
@@ -28,7 +28,7 @@ pub(in crate::app) enum FoundState {
 
 /// The values that a run takes from the state when it starts.
 #[derive(Default)]
-pub(in crate::app) struct Resting {
+pub(in crate::app) struct StateAtRest {
     pub(super) progress: FoldProgress,
     pub(super) topic_ids: BTreeMap<String, String>,
     pub(super) is_partial: bool,
@@ -40,14 +40,14 @@ pub(super) async fn look(config: &Config, findings: &mut Findings) -> FoundState
     if let Some(instance) = InstanceClient::find(config).await {
         let address = instance.address();
         let text = format!("open in the running instance at {address}, which looks after it");
-        findings.good(STATE, text);
+        findings.note_good(STATE, text);
         return FoundState::Running(instance);
     }
     match peek(config).await {
         Ok(Some(resting)) => FoundState::Resting(resting),
         Ok(None) => FoundState::Nothing,
         Err(error) => {
-            findings.wrong(STATE, &error.about("state"));
+            findings.note_wrong(STATE, &error.about("state"));
             FoundState::Wrong
         }
     }
@@ -57,19 +57,19 @@ pub(super) async fn look(config: &Config, findings: &mut Findings) -> FoundState
 ///
 /// # Errors
 /// Those that a run would end with, and those of a state that another process has open.
-pub(in crate::app) async fn peek(config: &Config) -> Result<Option<Resting>> {
+pub(in crate::app) async fn peek(config: &Config) -> Result<Option<StateAtRest>> {
     let (folder, fingerprint, plan) = (config.state.clone(), config.fingerprint(), config.plan());
     blocking(move || {
         let Some(peek) = Peek::open(&folder, plan)? else { return Ok(None) };
-        resting(peek, plan, &fingerprint).map(Some)
+        read_state(peek, plan, &fingerprint).map(Some)
     })
     .await
 }
 
-fn resting(peek: Peek, plan: PlanRef, fingerprint: &str) -> Result<Resting> {
+fn read_state(peek: Peek, plan: PlanRef, fingerprint: &str) -> Result<StateAtRest> {
     let Peek { store, folder: _folder } = peek;
     let state = State::open(Arc::new(store), plan, fingerprint)?;
-    Ok(Resting {
+    Ok(StateAtRest {
         progress: state.progress()?,
         topic_ids: state.topic_ids()?,
         is_partial: state.is_partial(),

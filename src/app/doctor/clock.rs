@@ -16,7 +16,7 @@ pub(super) fn look_at_state(config: &Config, findings: &mut Findings) {
     let now = SystemTime::now();
     let ahead = newest(&config.state).and_then(|newest| newest.duration_since(now).ok());
     match ahead {
-        Some(ahead) if ahead > Duration::from_millis(SKEW_MAX_MS) => findings.doubtful(
+        Some(ahead) if ahead > Duration::from_millis(SKEW_MAX_MS) => findings.note_doubtful(
             CLOCK,
             format_args!(
                 "it is {} here, and the state was written {} s later; set the clock, because lag and ages are reckoned by it",
@@ -24,21 +24,26 @@ pub(super) fn look_at_state(config: &Config, findings: &mut Findings) {
                 ahead.as_secs()
             ),
         ),
-        _ => findings.good(CLOCK, format_args!("it is {} here", rfc3339(now))),
+        _ => findings.note_good(CLOCK, format_args!("it is {} here", rfc3339(now))),
     }
 }
 
 /// Compares the clock with the one that another machine told between two moments here, in milliseconds.
-pub(super) fn beside(name: &str, told_ms: u64, (before_ms, after_ms): (u64, u64), findings: &mut Findings) {
+pub(super) fn compare_clocks(
+    name: &str,
+    told_ms: u64,
+    (before_ms, after_ms): (u64, u64),
+    findings: &mut Findings,
+) {
     let skew = if told_ms < before_ms { before_ms - told_ms } else { told_ms.saturating_sub(after_ms) };
     if skew <= SKEW_MAX_MS {
-        return findings.good(CLOCK, format_args!("that of {name} agrees"));
+        return findings.note_good(CLOCK, format_args!("that of {name} agrees"));
     }
     let text = format!(
         "that of {name} differs by {} s; set both by NTP, because lag and ages are reckoned by them",
         skew / 1_000
     );
-    findings.doubtful(CLOCK, text);
+    findings.note_doubtful(CLOCK, text);
 }
 
 /// When a file of the folder was written last.
@@ -62,7 +67,7 @@ mod tests {
             (17_001, Judgement::Doubtful),
         ] {
             let mut findings = Findings::default();
-            beside("node", clock_ms, (10_000, 12_000), &mut findings);
+            compare_clocks("node", clock_ms, (10_000, 12_000), &mut findings);
             assert_eq!(findings.count(judgement), 1, "{clock_ms}: {findings:?}");
         }
     }

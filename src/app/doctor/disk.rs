@@ -23,13 +23,13 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
         room("index.path", &config.index.path, findings);
     }
     match process::files_max() {
-        Some(files) if files < FILES => findings.doubtful(
+        Some(files) if files < FILES => findings.note_doubtful(
             DISK,
             format_args!(
                 "{files} files may be open; allow {FILES} (`ulimit -n`, or LimitNOFILE= of a systemd unit)"
             ),
         ),
-        Some(files) => findings.good(DISK, format_args!("{files} files may be open")),
+        Some(files) => findings.note_good(DISK, format_args!("{files} files may be open")),
         None => {}
     }
 }
@@ -46,17 +46,17 @@ fn room(key: &str, path: &Path, findings: &mut Findings) {
     let used = if there == path || path.is_dir() { size(path).unwrap_or(0) } else { 0 };
     let text = format!("{key}: {} holds {} MiB, and {} MiB are free", path.display(), used >> 20, free >> 20);
     match judge(free, used) {
-        Room::Enough => findings.good(DISK, text),
-        Room::Little => findings.doubtful(
+        Room::Enough => findings.note_good(DISK, text),
+        Room::Little => findings.note_doubtful(
             DISK,
             format!(
                 "{text}; make room, because a first fold and a copy take as much again, and at least 1 GiB"
             ),
         ),
         Room::None => {
-            findings.wrong(
+            findings.note_wrong(
                 DISK,
-                &Error::failed(format!("{text}; make room, because a run stops at a full disk")),
+                &Error::failure(format!("{text}; make room, because a run stops at a full disk")),
             );
         }
     }

@@ -12,21 +12,21 @@ use crate::source::driver::SourceDriver;
 pub(super) fn look(config: &Config, driver: &SourceDriver, findings: &mut Findings) {
     if !findings.is_any_wrong(&[HTTP]) {
         match is_listened_on_here(&config.http.listen) || config.http.token.is_some() {
-            true => findings.good(HTTP, format_args!("{} can be listened on", config.http.listen)),
-            false => findings.doubtful(HTTP, format_args!("http.listen: {ADMIN_CLOSED}")),
+            true => findings.note_good(HTTP, format_args!("{} can be listened on", config.http.listen)),
+            false => findings.note_doubtful(HTTP, format_args!("http.listen: {ADMIN_CLOSED}")),
         }
     }
     let index = &config.index;
     let has_secret = index.password.is_some() || index.api_key.is_some();
     if index.kind.is_server && index.urls.iter().any(|url| is_in_clear(url, has_secret)) {
-        findings.doubtful(CONFIGURATION, of_plain("index.url"));
+        findings.note_doubtful(CONFIGURATION, of_plain("index.url"));
     }
     let registry = config.schema_registry.as_ref();
     if registry.is_some_and(|registry| is_in_clear(&registry.url, registry.password.is_some())) {
-        findings.doubtful(CONFIGURATION, of_plain("schema_registry.url"));
+        findings.note_doubtful(CONFIGURATION, of_plain("schema_registry.url"));
     }
     if let Some(text) = (driver.exposure)(config) {
-        findings.doubtful(CONFIGURATION, text);
+        findings.note_doubtful(CONFIGURATION, text);
     }
 }
 

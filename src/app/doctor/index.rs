@@ -11,7 +11,7 @@ use crate::sink::index::{Index, Node};
 pub(super) async fn look(sink: &dyn Index, findings: &mut Findings) {
     let Ok(Some(_)) = sink.server().await else { return };
     if !findings.is_any_wrong(&[PRIVILEGES, INDEX]) {
-        findings.good(PRIVILEGES, "the user may do with the indexes what a run does");
+        findings.note_good(PRIVILEGES, "the user may do with the indexes what a run does");
     }
     health(sink, findings).await;
     let before = Status::now_ms();
@@ -19,19 +19,24 @@ pub(super) async fn look(sink: &dyn Index, findings: &mut Findings) {
         Ok(nodes) => {
             let moments = (before, Status::now_ms());
             for node in nodes {
-                clock::beside(&format!("the index node {}", node.name), node.clock_ms, moments, findings);
+                clock::compare_clocks(
+                    &format!("the index node {}", node.name),
+                    node.clock_ms,
+                    moments,
+                    findings,
+                );
                 disk(&node, findings);
             }
         }
-        Err(error) => findings.doubtful(PRIVILEGES, not_told("clocks and disks of the nodes", &error)),
+        Err(error) => findings.note_doubtful(PRIVILEGES, not_told("clocks and disks of the nodes", &error)),
     }
 }
 
 async fn health(sink: &dyn Index, findings: &mut Findings) {
     match sink.health().await {
         Ok(None) => {}
-        Ok(Some(health)) if health == "green" => findings.good(INDEX, "every shard and every replica is there"),
-        Ok(Some(health)) if health == "yellow" => findings.doubtful(
+        Ok(Some(health)) if health == "green" => findings.note_good(INDEX, "every shard and every replica is there"),
+        Ok(Some(health)) if health == "yellow" => findings.note_doubtful(
             INDEX,
             "replicas are not there (yellow), so that a lost node loses documents until they are written again. Add a \
              node, or set \
@@ -39,9 +44,9 @@ async fn health(sink: &dyn Index, findings: &mut Findings) {
         ),
         Ok(Some(health)) => {
             let text = format!("the indexes are {health}: shards are not there; look at the cluster's log");
-            findings.wrong(INDEX, &Error::failed(text));
+            findings.note_wrong(INDEX, &Error::failure(text));
         }
-        Err(error) => findings.doubtful(INDEX, not_told("the health of the indexes", &error)),
+        Err(error) => findings.note_doubtful(INDEX, not_told("the health of the indexes", &error)),
     }
 }
 
@@ -56,12 +61,12 @@ fn disk(node: &Node, findings: &mut Findings) {
     match percent {
         0..5 => {
             let text = format!("{head}, and indexes become read-only below 5 %; make room there");
-            findings.doubtful(INDEX, text);
+            findings.note_doubtful(INDEX, text);
         }
         5..15 => {
             let text = format!("{head}, and a rebuild may find no place below 15 %; make room there");
-            findings.doubtful(INDEX, text);
+            findings.note_doubtful(INDEX, text);
         }
-        _ => findings.good(INDEX, head),
+        _ => findings.note_good(INDEX, head),
     }
 }

@@ -10,14 +10,14 @@ use crate::http::client::InstanceClient;
 /// Asks the instance that has the state open.
 pub(super) async fn look(state: &FoundState, findings: &mut Findings) {
     let FoundState::Running(instance) = state else {
-        return findings.good(INSTANCE, "none runs with this state");
+        return findings.note_good(INSTANCE, "none runs with this state");
     };
     match instance.status().await {
         Ok(report) => {
             tell(instance, &report, findings);
             compare_versions(&report, findings);
         }
-        Err(error) => findings.doubtful(INSTANCE, error.chain()),
+        Err(error) => findings.note_doubtful(INSTANCE, error.chain()),
     }
 }
 
@@ -29,7 +29,7 @@ fn compare_versions(report: &Value, findings: &mut Findings) {
         let text = format!(
             "the instance is {version}, and this program is {own}; use one of the instance's version"
         );
-        findings.doubtful(VERSIONS, text);
+        findings.note_doubtful(VERSIONS, text);
     }
 }
 
@@ -45,11 +45,11 @@ fn tell(instance: &InstanceClient, report: &Value, findings: &mut Findings) {
     let state = report.get("state").and_then(Value::as_str).unwrap_or("in an unknown state");
     let waiting = number("/documents_waiting");
     match reasons.is_empty() {
-        true => findings.good(
+        true => findings.note_good(
             INSTANCE,
             format_args!("{} is ready, {state}; {waiting} documents wait for the index", instance.address()),
         ),
-        false => findings.doubtful(
+        false => findings.note_doubtful(
             INSTANCE,
             format_args!(
                 "{} is not ready: {}; see docs/operations.md",
@@ -63,7 +63,7 @@ fn tell(instance: &InstanceClient, report: &Value, findings: &mut Findings) {
         let text = format!(
             "{letters} dead letters wait for their topic, which is away; create it or give the right"
         );
-        findings.doubtful(INSTANCE, text);
+        findings.note_doubtful(INSTANCE, text);
     }
 }
 

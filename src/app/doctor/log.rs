@@ -21,10 +21,10 @@ pub(super) async fn look(config: &Config, driver: &SourceDriver, findings: &mut 
     let moments = (before, Status::now_ms());
     for remark in remarks {
         match remark {
-            Remark::Good(subject, text) => findings.good(area(subject), text),
-            Remark::Doubtful(subject, text) => findings.doubtful(area(subject), text),
-            Remark::Wrong(subject, error) => findings.wrong(area(subject), &error),
-            Remark::Clock(server, told_ms) => clock::beside(server, told_ms, moments, findings),
+            Remark::Good(subject, text) => findings.note_good(area(subject), text),
+            Remark::Doubtful(subject, text) => findings.note_doubtful(area(subject), text),
+            Remark::Wrong(subject, error) => findings.note_wrong(area(subject), &error),
+            Remark::Clock(server, told_ms) => clock::compare_clocks(server, told_ms, moments, findings),
         }
     }
     Ok(())

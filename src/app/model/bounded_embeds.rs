@@ -1,17 +1,17 @@
 //! `model check`: the members beyond `max` that no search finds.
 
-use crate::model::{Embed, From, MEMBERS_MAX, Model, Projection, Relation};
+use crate::model::{Embed, FromRelation, MEMBERS_MAX, Model, Projection, Relation};
 use crate::plan::{Collection, FilterPlan, MembersPlan, PlanRef};
 
 /// One line for each searched or filtered embed with such members, with the declaration that lacks.
-pub(super) fn unfound(model: &Model, plan: PlanRef) -> Vec<String> {
+pub(super) fn list_losses(model: &Model, plan: PlanRef) -> Vec<String> {
     let mut lines = Vec::new();
     for collection in plan.collections() {
         let Some(projection) = model.projection(collection.name()) else { continue };
-        for (path, from) in bounded(&projection.embeds, "") {
+        for (path, from) in find_bounded(&projection.embeds, "") {
             let embed = BoundedEmbed { projection, collection, path: &path, from };
             let (path, max) = (&path, from.max);
-            lines.extend(embed.unfound().map(|detail| {
+            lines.extend(embed.explain_loss().map(|detail| {
                 format!("embed {}.{path}: members beyond max = {max} are not found{detail}", projection.name)
             }));
         }
@@ -20,11 +20,11 @@ pub(super) fn unfound(model: &Model, plan: PlanRef) -> Vec<String> {
 }
 
 /// The embeds that hold a part of their members, those within others among them, by their paths.
-fn bounded<'a>(embeds: &'a [Embed], before: &str) -> Vec<(String, &'a From)> {
+fn find_bounded<'a>(embeds: &'a [Embed], before: &str) -> Vec<(String, &'a FromRelation)> {
     let mut found = Vec::new();
     for embed in embeds {
         let path = format!("{before}{}", embed.name);
-        let inner = bounded(&embed.embeds, &format!("{path}."));
+        let inner = find_bounded(&embed.embeds, &format!("{path}."));
         if let Relation::From(from) = &embed.relation
             && from.max < MEMBERS_MAX
         {
@@ -39,31 +39,31 @@ struct BoundedEmbed<'a> {
     projection: &'a Projection,
     collection: Collection,
     path: &'a str,
-    from: &'a From,
+    from: &'a FromRelation,
 }
 
 impl BoundedEmbed<'_> {
     /// The end of the line, or nothing where a search finds all members.
-    fn unfound(&self) -> Option<String> {
+    fn explain_loss(&self) -> Option<String> {
         let plan = self.collection.get();
         let Some(members) = plan.members.iter().find(|members| members.path == self.path) else {
-            return self.unfound_within();
+            return self.explain_loss_within();
         };
         if self.path.contains('.') {
-            return self.unfound_within().or_else(|| Some("; raise max".to_owned()));
+            return self.explain_loss_within().or_else(|| Some("; raise max".to_owned()));
         }
-        let lacking = self.lacking(members);
+        let lacking = self.missing_declarations(members);
         if !lacking.is_empty() {
             return Some(format!("; declare {}", lacking.join(" and ")));
         }
-        self.unfound_by_filters(members).or_else(|| self.unfound_within())
+        self.explain_loss_by_filters(members).or_else(|| self.explain_loss_within())
     }
 
     /// No projection takes the place of an embed within another one.
-    fn unfound_within(&self) -> Option<String> {
+    fn explain_loss_within(&self) -> Option<String> {
         let is_within = |filter: &&FilterPlan| self.path.contains('.') || !self.is_direct(filter);
         let filters: Vec<&FilterPlan> = self.filters().filter(is_within).collect();
-        let names = named("filter", filters.iter().map(|filter| filter.name));
+        let names = list_names("filter", filters.iter().map(|filter| filter.name));
         (!filters.is_empty()).then(|| format!(" by the {names}; raise max"))
     }
 
@@ -83,14 +83,14 @@ impl BoundedEmbed<'_> {
     }
 
     /// The declarations without which the documents of the members are not asked.
-    fn lacking(&self, members: &MembersPlan) -> Vec<String> {
+    fn missing_declarations(&self, members: &MembersPlan) -> Vec<String> {
         let truncated = members.truncated.is_none().then(|| "the name of truncated".to_owned());
-        let apart = members.apart.is_none().then(|| self.wanted_projection());
+        let apart = members.apart.is_none().then(|| self.projection_to_declare());
         truncated.into_iter().chain(apart).collect()
     }
 
-    fn wanted_projection(&self) -> String {
-        let From { entity, field, conditions, .. } = self.from;
+    fn projection_to_declare(&self) -> String {
+        let FromRelation { entity, field, conditions, .. } = self.from;
         let same = if conditions.is_empty() { "" } else { " with the same where" };
         let mut text = format!(
             "a projection of {entity}{same} that embeds the owner by reference = {field:?} and is searched"
@@ -107,25 +107,25 @@ impl BoundedEmbed<'_> {
             .filter_map(|filter| self.path_in(filter))
             .collect();
         if !paths.is_empty() {
-            text += &format!(", with a filter of the {}", named("path", paths.into_iter()));
+            text += &format!(", with a filter of the {}", list_names("path", paths.into_iter()));
         }
         text
     }
 
     /// The filters that the projection of the members does not have.
-    fn unfound_by_filters(&self, members: &MembersPlan) -> Option<String> {
+    fn explain_loss_by_filters(&self, members: &MembersPlan) -> Option<String> {
         let lacks = |filter: &&FilterPlan| filter.apart.is_none() && self.is_direct(filter);
         let filters: Vec<&FilterPlan> = self.filters().filter(lacks).collect();
         let apart = self.collection.apart(members).filter(|_| !filters.is_empty())?;
-        let names = named("filter", filters.iter().map(|filter| filter.name));
-        let paths = named("path", filters.iter().filter_map(|filter| self.path_in(filter)));
+        let names = list_names("filter", filters.iter().map(|filter| filter.name));
+        let paths = list_names("path", filters.iter().filter_map(|filter| self.path_in(filter)));
         let name = apart.name();
         Some(format!(" by the {names}; declare a filter with the {paths} in the projection {name}"))
     }
 }
 
 /// `path a` or `paths a, b`.
-fn named<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
+fn list_names<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     let plural = if names.len() > 1 { "s" } else { "" };
     format!("{word}{plural} {}", names.join(", "))

@@ -52,7 +52,7 @@ fn files(from: &[PathBuf]) -> Result<Vec<PathBuf>> {
             files.push(path.clone());
             continue;
         }
-        let unread = |error: std::io::Error| unreadable(path, error);
+        let unread = |error: std::io::Error| read_error(path, error);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unread)? {
             let file = entry.map_err(unread)?.path();
@@ -75,7 +75,7 @@ fn is_sample(file: &Path) -> bool {
     extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
-fn unreadable(path: &Path, error: std::io::Error) -> Error {
+fn read_error(path: &Path, error: std::io::Error) -> Error {
     Error::usage(format!("--from: {} cannot be read", path.display())).because(error)
 }
 
@@ -93,7 +93,7 @@ fn topic(file: &Path) -> String {
 }
 
 fn read(file: &Path, sample: &mut Sample) -> Result<()> {
-    let unread = |error: std::io::Error| unreadable(file, error);
+    let unread = |error: std::io::Error| read_error(file, error);
     let mut reader = BufReader::new(File::open(file).map_err(unread)?);
     let is_list =
         reader.fill_buf().map_err(unread)?.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');

@@ -67,7 +67,7 @@ pub(in crate::app) async fn check(config: &Config) -> Result<()> {
 }
 
 fn absent(config: &Config) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "no instance answers, and there is no state in {}; use --from log",
         config.state.display()
     ))

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::sessions::{Standing, begin, keep, stand};
 use super::{Log, RebuildTask};
-use crate::app::parts;
+use crate::app::adapters;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::readiness::Cause;
-use crate::pipeline::start::{Patience, while_away};
+use crate::pipeline::start::{Patience, retry_outage};
 use crate::pipeline::status::Status;
 use crate::reindex::RebuildOptions;
 use crate::reindex::session::{Folder, RebuildFrom};
@@ -82,8 +82,8 @@ pub(in crate::app) async fn rebuild_reshaped(
     (patience, until_end, stop): (Patience, bool, &Shutdown),
 ) -> Result<()> {
     loop {
-        let sink = parts::sink(config)?;
-        let answer = while_away(stop, "the index", patience, async || reshaped(&*sink, config).await);
+        let sink = adapters::sink(config)?;
+        let answer = retry_outage(stop, "the index", patience, async || reshaped(&*sink, config).await);
         let Some(reshaped) = answer.await? else { return Ok(()) };
         if reshaped.is_empty() {
             return Ok(());
@@ -119,7 +119,9 @@ pub(in crate::app) async fn rebuild_reshaped(
 /// The projections behind whose aliases are indexes of documents of another shape.
 async fn reshaped(sink: &dyn Generations, config: &Config) -> Result<Vec<String>> {
     let mut reshaped = Vec::new();
-    for (number, (behind, name)) in sink.behind().await?.iter().zip(&config.index.projections).enumerate() {
+    for (number, (behind, name)) in
+        sink.indexes_behind().await?.iter().zip(&config.index.projections).enumerate()
+    {
         let Some(index) = behind else { continue };
         if !sink.other_shape(number, index).await?.is_empty() {
             reshaped.push(name.clone());
@@ -134,7 +136,7 @@ async fn rebuild(
     log_identity: &str,
     stop: &Shutdown,
 ) -> Result<Standing> {
-    let changed = parts::sink(&config)?.changed(log_identity).await?;
+    let changed = adapters::sink(&config)?.find_changed(log_identity).await?;
     if changed.is_empty() {
         return Ok(Standing::GoesOn);
     }
@@ -157,20 +159,20 @@ async fn rebuild(
     let session = match former {
         Some(session) => session,
         None => {
-            let session = begin(&config, &*parts::sink(&config)?, RebuildFrom::State).await?;
+            let session = begin(&config, &*adapters::sink(&config)?, RebuildFrom::State).await?;
             keep(&folder, &session)?;
             session
         }
     };
     config.index.projections.clone_from(&session.projections);
-    let sink = parts::sink(&config)?;
+    let sink = adapters::sink(&config)?;
     let rebuild =
         RebuildTask { config: &config, sink, folder, session, is_kept, options: RebuildOptions::default() };
     // A claim that is lost stops the rebuild, and not the instance.
     let own = Shutdown::default();
     let conductor = rebuild.conductor(log, false, Some(Arc::clone(state)), &own).await?;
     let linked = async {
-        stop.requested().await;
+        stop.wait().await;
         own.request();
         std::future::pending::<()>().await;
     };
@@ -184,6 +186,6 @@ async fn rebuild(
 async fn rests(wait: Duration, stop: &Shutdown) -> bool {
     tokio::select! {
         () = tokio::time::sleep(wait) => false,
-        () = stop.requested() => true,
+        () = stop.wait() => true,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::parts;
+use crate::app::adapters;
 use crate::cli::{Reindex, ReindexFrom};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub(in crate::app) fn find_session(
     if !command.projections.is_empty() && session.projections != config.index.projections
         || session.is_rollback != command.rollback
     {
-        return Err(Error::failed(format!(
+        return Err(Error::failure(format!(
             "a {name} of {projections} was begun here and not ended. Go on with it by the same command, or give it up with \
              `tributary reindex --abort`"
         )));
@@ -32,7 +32,7 @@ pub(in crate::app) fn find_session(
             RebuildFrom::Log => ("log", "state"),
             RebuildFrom::State => ("state", "log"),
         };
-        return Err(Error::failed(format!(
+        return Err(Error::failure(format!(
             "a {name} of {projections} with --from {from} was begun here and not ended. Go on with it without --from, \
              or \
              give it up with `tributary reindex --abort` and begin again with --from {other}"
@@ -68,7 +68,7 @@ pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Se
         own.index.projections.clone_from(&session.projections);
         own
     };
-    let sink = parts::sink(&config)?;
+    let sink = adapters::sink(&config)?;
     if session.is_rollback {
         for (number, (projection, index)) in session.projections.iter().zip(&session.indexes).enumerate() {
             check_shape(&*sink, (number, projection), index).await?;
@@ -140,7 +140,7 @@ pub(super) fn keep(folder: &Folder, session: &Session) -> Result<()> {
 /// A session of new indexes.
 pub(super) async fn begin(config: &Config, sink: &dyn Generations, from: RebuildFrom) -> Result<Session> {
     let indexes = new_names(sink, config.index.projections.len()).await?;
-    Ok(Session { indexes, previous: sink.behind().await?, is_new: true, ..blank(config, from) })
+    Ok(Session { indexes, previous: sink.indexes_behind().await?, is_new: true, ..blank(config, from) })
 }
 
 fn blank(config: &Config, from: RebuildFrom) -> Session {
@@ -175,7 +175,7 @@ async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> 
 
 /// A session whose indexes are the ones before those that the aliases stand for.
 async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, all: bool) -> Result<Session> {
-    let behind = sink.behind().await?;
+    let behind = sink.indexes_behind().await?;
     let records = sink.rebuilds().await?;
     let mut session = Session { projections: Vec::new(), is_rollback: true, ..blank(config, from) };
     for (number, (projection, current)) in config.index.projections.iter().zip(behind).enumerate() {
@@ -197,14 +197,14 @@ async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, al
                 tracing::info!(projection, index = current, "there is no index before this one");
             }
             None => {
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "{projection}: there is no index before {current} to go back to"
                 )));
             }
         }
     }
     if session.projections.is_empty() {
-        return Err(Error::failed("no projection has an index to go back to"));
+        return Err(Error::failure("no projection has an index to go back to"));
     }
     Ok(session)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Patience, dry_run, rebuild_output, stopped, while_away};
+use super::{Patience, dry_run, rebuild_output, retry_outage, stopped};
 use crate::app::run::{FollowOptions, follow};
 use crate::cli::OutputFormat;
 use crate::config::Config;
@@ -26,7 +26,7 @@ pub(super) async fn put(
     sink: &dyn Generations,
     (patience, stop): (Patience, &Shutdown),
 ) -> Result<Vec<String>> {
-    let answer = while_away(stop, "the index", patience, async || sink.rebuilds().await);
+    let answer = retry_outage(stop, "the index", patience, async || sink.rebuilds().await);
     let records = answer.await?.ok_or_else(stopped)?;
     let (mut done, mut sending) = (Vec::new(), Vec::new());
     for (number, projection) in config.index.projections.iter().enumerate() {
@@ -60,7 +60,7 @@ async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], st
     }
     while !are_sent(sink, projections).await? {
         if stop.is_requested() || InstanceClient::find(config).await.is_none() {
-            return Err(Error::failed(
+            return Err(Error::failure(
                 "the additions are in place, and not every document was sent again; `tributary run` goes on with it",
             ));
         }
@@ -71,7 +71,7 @@ async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], st
 
 async fn are_sent(sink: &dyn Generations, projections: &[usize]) -> Result<bool> {
     for number in projections {
-        if sink.describe(*number).await?.is_some_and(|found| found.built_with() != Some(&found.hash)) {
+        if sink.describe(*number).await?.is_some_and(|found| found.mapping_hash() != Some(&found.hash)) {
             return Ok(false);
         }
     }

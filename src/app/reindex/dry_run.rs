@@ -25,7 +25,7 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &dyn Genera
             Some(found) => {
                 let is_kept = record.is_some_and(|record| record.keeps(&found.index, &found.hash));
                 let report = report(projection, found, measured);
-                show(format, &if is_kept { report.kept_by_a_rollback() } else { report })?;
+                show(format, &if is_kept { report.after_rollback() } else { report })?;
             }
             None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
         }
@@ -56,7 +56,7 @@ pub(super) fn report(projection: &str, found: Description, measured: Option<u64>
     let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
     let Description { index, live, file, hash, shape, .. } = &found;
     if found.is_embedded {
-        MappingReport::embedded(projection, index, live, file, hash, shape, cost)
+        MappingReport::of_embedded(projection, index, live, file, hash, shape, cost)
     } else {
         MappingReport::new(projection, index, live, file, hash, shape, cost)
     }

@@ -102,7 +102,7 @@ pub(super) fn outcome(format: OutputFormat, outcome: &RebuildOutcome, state: Opt
 }
 
 /// Indexes that were deleted.
-pub(super) fn deleted(format: OutputFormat, indexes: &[String]) {
+pub(super) fn print_deleted(format: OutputFormat, indexes: &[String]) {
     match format {
         OutputFormat::Json => indexes.iter().for_each(|index| output::line(json!({ "deleted": index }))),
         OutputFormat::Text if indexes.is_empty() => output::line("there was nothing to delete"),

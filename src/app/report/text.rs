@@ -47,7 +47,7 @@ impl ReportText<'_> {
         lines.extend(self.index_lines());
         lines.extend(letters_waiting(self.report));
         lines.extend(list(self.report, "reindex").map(rebuild));
-        lines.extend(map(self.report, "rolled_back").map(rolled_back));
+        lines.extend(map(self.report, "rolled_back").map(describe_rollback));
         lines.extend(notes(self.report));
         lines.push(String::new());
         lines.push(format!(
@@ -152,7 +152,7 @@ fn letters_waiting(report: &Value) -> Option<String> {
     (waiting > 0).then(|| format!("dead letters: {waiting} wait for their topic, which is away"))
 }
 
-fn rolled_back((projection, index): (&String, &Value)) -> String {
+fn describe_rollback((projection, index): (&String, &Value)) -> String {
     format!(
         "{projection} was rolled back to {}; `tributary reindex {projection}` builds an index with the mapping's file",
         index.as_str().unwrap_or_default()

@@ -18,7 +18,7 @@ pub(in crate::app) fn print(page: &Page, collection: Collection, colours: bool) 
     let plan = collection.get();
     for hit in &page.hits {
         output::line(line(hit, plan.own.title, &plan.hit, colours));
-        for (_, members, searched) in plan.searched_members() {
+        for (_, members, searched) in plan.members_to_search() {
             let matched = hit.get(members.label.as_str()).and_then(Value::as_array);
             for member in matched.into_iter().flatten() {
                 output::line(format_args!("    {}", line(member, searched.title, &members.hit, colours)));
@@ -47,7 +47,7 @@ fn line(hit: &Value, title: &str, members: &[&str], colours: bool) -> String {
     let id = hit.get("id").and_then(Value::as_str).unwrap_or_default();
     let marked = |path: &str| {
         let marked = hit.get("highlights")?.get(path)?.get(0)?.as_str()?;
-        Some(shown(marked, colours)).filter(|text| !text.is_empty())
+        Some(highlight(marked, colours)).filter(|text| !text.is_empty())
     };
     let own = |name: &str| hit.get(name).and_then(Value::as_str).map(plain).filter(|text| !text.is_empty());
     // The title of a hit is its name; a member has it under the field's own name.
@@ -77,7 +77,7 @@ fn part(name: &str, value: &Value, marked: &dyn Fn(&str) -> Option<String>) -> O
 }
 
 /// A marked text for a terminal: bold where it matched, when colours are wanted.
-fn shown(marked: &str, colours: bool) -> String {
+fn highlight(marked: &str, colours: bool) -> String {
     let (begin, end) = if colours { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("", "") };
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     let pieces = marked.split("<em>").enumerate().map(|(number, piece)| {

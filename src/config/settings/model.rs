@@ -27,7 +27,7 @@ pub(super) fn place_beside(table: &mut Table, file: &Path) {
 }
 
 /// The model as its file has it.
-pub(super) fn declared(keys: &ConfigKeys<'_>) -> Result<Model> {
+pub(super) fn read_declared(keys: &ConfigKeys<'_>) -> Result<Model> {
     let file = keys.maybe(KEY)?.map(PathBuf::from);
     model::load(file.as_deref()).map_err(|findings| {
         let first = findings.first().map(ToString::to_string).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::Value;
 
 use super::ConfigKeys;
-use crate::config::{PostgresConfig, SslMode, Stable, address};
+use crate::config::{PostgresConfig, SslMode, StabilityRule, address};
 use crate::error::{Error, Result};
 
 const URL: &str = "postgres.url";
@@ -39,7 +39,8 @@ pub(super) fn postgres(keys: &ConfigKeys<'_>) -> Result<PostgresConfig> {
     if schema.is_empty() || schema.contains('\0') {
         return Err(Error::usage("postgres.schema: the name of a schema was expected"));
     }
-    let stable = keys.choice("postgres.stable", &[("lock", Stable::Lock), ("xmin", Stable::Xmin)])?;
+    let stable =
+        keys.choice("postgres.stable", &[("lock", StabilityRule::Lock), ("xmin", StabilityRule::Xmin)])?;
     Ok(PostgresConfig { url, password, sslmode, ca_certificate, schema, stable })
 }
 

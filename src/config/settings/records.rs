@@ -41,11 +41,16 @@ fn entity(keys: &ConfigKeys<'_>, name: &'static str, model: &Model) -> Result<En
     };
     let base = declared.source.clone();
     let topics: Vec<&str> = base.topics.iter().map(String::as_str).collect();
-    let topics = keys.filled_list(&format!("{name}.topics"), &topics)?;
-    let format = chosen(keys, &format!("{name}.format"), &Format::ALL.map(|f| (f.name(), f)), base.format)?;
+    let topics = keys.list_of_distinct(&format!("{name}.topics"), &topics)?;
+    let format =
+        choice_or_default(keys, &format!("{name}.format"), &Format::ALL.map(|f| (f.name(), f)), base.format)?;
     let (version_key, key) = (format!("{name}.version"), format!("{name}.key"));
-    let version =
-        chosen(keys, &version_key, &VersionRule::ALL.map(|rule| (rule.name(), rule)), base.version)?;
+    let version = choice_or_default(
+        keys,
+        &version_key,
+        &VersionRule::ALL.map(|rule| (rule.name(), rule)),
+        base.version,
+    )?;
     if version == VersionRule::Lsn && format != Format::Debezium {
         return Err(Error::usage(format!(
             "{version_key}: \"lsn\" found, which only {name}.format = \"debezium\" has; leave it out"
@@ -55,10 +60,10 @@ fn entity(keys: &ConfigKeys<'_>, name: &'static str, model: &Model) -> Result<En
     let fields = if keys.list(&key, &default_key)?.is_empty() {
         Vec::new()
     } else {
-        keys.filled_list(&key, &default_key)?
+        keys.list_of_distinct(&key, &default_key)?
     };
     let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
-    let encoding = chosen(keys, &format!("{name}.encoding"), &encodings, base.encoding)?;
+    let encoding = choice_or_default(keys, &format!("{name}.encoding"), &encodings, base.encoding)?;
     let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?.or(base.key_encoding);
     let truncate_rules = TruncateRule::ALL.map(|rule| (rule.name(), rule));
     let truncate = keys.maybe_choice(&format!("{name}.truncate"), &truncate_rules)?.or(base.truncate);
@@ -73,7 +78,7 @@ fn entity(keys: &ConfigKeys<'_>, name: &'static str, model: &Model) -> Result<En
 }
 
 /// The choice of a key, or the one that the model has.
-fn chosen<T: Copy + PartialEq>(
+fn choice_or_default<T: Copy + PartialEq>(
     keys: &ConfigKeys<'_>,
     key: &str,
     choices: &[(&'static str, T)],

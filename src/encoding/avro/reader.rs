@@ -47,7 +47,7 @@ impl<'a> AvroReader<'a> {
             }
             AvroKind::Integer => {
                 let value = self.integer()?;
-                match of.meaning.and_then(|meaning| meaning.said_of_integer(value)) {
+                match of.meaning.and_then(|meaning| meaning.meaning_of_integer(value)) {
                     Some(said) => self.out.extend_from_slice(said.as_bytes()),
                     None => self.put(&value)?,
                 }
@@ -148,7 +148,7 @@ impl<'a> AvroReader<'a> {
     fn replace(&mut self, begin: usize, meaning: Option<Meaning>) {
         let Some(meaning) = meaning else { return };
         let json = self.out.get(begin..).and_then(|json| std::str::from_utf8(json).ok());
-        if let Some(said) = json.and_then(|json| meaning.said(json)) {
+        if let Some(said) = json.and_then(|json| meaning.meaning_of(json)) {
             self.out.truncate(begin);
             self.out.extend_from_slice(said.as_bytes());
         }
@@ -169,7 +169,7 @@ impl<'a> AvroReader<'a> {
     }
 
     fn put_bytes(&mut self, bytes: &[u8], meaning: Option<Meaning>) -> Result<(), String> {
-        match meaning.and_then(|meaning| meaning.said_of_bytes(bytes)) {
+        match meaning.and_then(|meaning| meaning.meaning_of_bytes(bytes)) {
             Some(said) => self.out.extend_from_slice(said.as_bytes()),
             None => self.put(&base64::encode(bytes))?,
         }

@@ -75,7 +75,7 @@ impl Builder {
         match serde_json::from_str::<Value>(text) {
             Ok(schema) => self.read(&schema, ""),
             // The schema of a primitive type may be written without quotes.
-            Err(error) => self.named(text.trim(), "").map_err(|_| format!("no JSON ({error})")),
+            Err(error) => self.find_type(text.trim(), "").map_err(|_| format!("no JSON ({error})")),
         }
     }
 
@@ -87,7 +87,7 @@ impl Builder {
     /// Reads a type. JSON is nested at most 128 deep, so that this is as well.
     fn read(&mut self, schema: &Value, namespace: &str) -> Result<AvroId, String> {
         match schema {
-            Value::String(name) => self.named(name, namespace),
+            Value::String(name) => self.find_type(name, namespace),
             Value::Array(branches) => {
                 let branches = branches.iter().map(|branch| self.read(branch, namespace));
                 let branches = branches.collect::<Result<_, _>>()?;
@@ -98,7 +98,7 @@ impl Builder {
         }
     }
 
-    fn named(&mut self, name: &str, namespace: &str) -> Result<AvroId, String> {
+    fn find_type(&mut self, name: &str, namespace: &str) -> Result<AvroId, String> {
         if let Some(kind) = primitive(name) {
             return Ok(self.push(kind, None));
         }
@@ -140,7 +140,7 @@ impl Builder {
                 self.define(schema, namespace, id)?;
                 Ok(id)
             }
-            name => self.named(name, namespace),
+            name => self.find_type(name, namespace),
         }
     }
 
@@ -211,7 +211,7 @@ fn meaning(schema: &Value) -> Option<Meaning> {
     let scale = schema.get("scale").and_then(Value::as_i64);
     let of_connect = || schema.pointer("/connect.parameters/scale")?.as_str()?.parse().ok();
     let scale = scale.or_else(of_connect);
-    let named = text("connect.name").and_then(|name| Meaning::named(name, scale));
+    let named = text("connect.name").and_then(|name| Meaning::of_name(name, scale));
     named.or_else(|| {
         Some(match text("logicalType")? {
             // A scale that is left out is none.

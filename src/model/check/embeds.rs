@@ -1,10 +1,10 @@
 //! The rules of embeds.
 
-use super::fields::{conditions, shown};
+use super::fields::{conditions, fields_to_show};
 use super::names::ObjectMembers;
 use crate::model::definition::{EmbedDefinition, RelationDefinition};
-use crate::model::tables::{Notes, unknown};
-use crate::model::types::{DeclaredType, Embed, Entity, From, Relation};
+use crate::model::tables::{Notes, describe_unknown};
+use crate::model::types::{DeclaredType, Embed, Entity, FromRelation, Relation};
 use crate::model::{DEPTH_MAX, MEMBERS_MAX};
 
 /// Where embeds stand.
@@ -49,14 +49,14 @@ fn embed(place: &EmbedPlace<'_>, definition: &EmbedDefinition) -> Option<Embed> 
     }
     let (entity, relation) = match definition.relation.as_ref()? {
         RelationDefinition::Reference(field) => reference(place, path, field)?,
-        RelationDefinition::Above(field) => above(place, definition, field)?,
+        RelationDefinition::Above(field) => find_ancestor(place, definition, field)?,
         RelationDefinition::From(from) => members_of(place, definition, from)?,
     };
     let show = if definition.ids {
         check_ids(notes, definition);
         Vec::new()
     } else {
-        shown(notes, &format!("{path}.show"), entity, definition.show.as_deref())
+        fields_to_show(notes, &format!("{path}.show"), entity, definition.show.as_deref())
     };
     let inner = EmbedPlace { entity, depth: place.depth + 1, ..*place };
     let embeds = check(&inner, &definition.embeds, &mut ObjectMembers::of(notes, &show));
@@ -79,7 +79,7 @@ fn check_ids(notes: &Notes, definition: &EmbedDefinition) {
     }
 }
 
-fn named<'a>(place: &EmbedPlace<'a>, name: &str) -> Option<&'a Entity> {
+fn find_entity<'a>(place: &EmbedPlace<'a>, name: &str) -> Option<&'a Entity> {
     place.entities.iter().find(|entity| entity.name == name)
 }
 
@@ -92,7 +92,7 @@ fn reference<'a>(place: &EmbedPlace<'a>, path: &str, name: &str) -> Option<(&'a 
     let found = place.entity.field(name).map(|field| &field.kind);
     if let Some(DeclaredType::Reference { to, list }) = found {
         // A reference to an unknown type is noted where it is declared.
-        return Some((named(place, to)?, Relation::Reference { field: name.to_owned(), list: *list }));
+        return Some((find_entity(place, to)?, Relation::Reference { field: name.to_owned(), list: *list }));
     }
     let entity = &place.entity.name;
     let what = match found {
@@ -100,11 +100,11 @@ fn reference<'a>(place: &EmbedPlace<'a>, path: &str, name: &str) -> Option<(&'a 
         None => format!("{entity} has no reference {name:?}"),
     };
     let known = fields(place.entity, DeclaredType::is_reference);
-    place.notes.note(&format!("{path}.reference"), unknown(&what, name, known));
+    place.notes.note(&format!("{path}.reference"), describe_unknown(&what, name, known));
     None
 }
 
-fn above<'a>(
+fn find_ancestor<'a>(
     place: &EmbedPlace<'a>,
     definition: &EmbedDefinition,
     name: &str,
@@ -127,7 +127,9 @@ fn above<'a>(
         Some(_) => format!("{name:?} of {} is no reference", entity.name),
         None => format!("{} has no reference {name:?}", entity.name),
     };
-    place.notes.note(&format!("{}.above", definition.path), unknown(&what, name, fields(entity, is_tree)));
+    place
+        .notes
+        .note(&format!("{}.above", definition.path), describe_unknown(&what, name, fields(entity, is_tree)));
     None
 }
 
@@ -150,7 +152,7 @@ fn members_of<'a>(
     let Some((type_name, field)) = name.split_once('.') else {
         notes.note(
             &key,
-            unknown(
+            describe_unknown(
                 &format!("{name:?} found; an entity type, a dot and its reference were expected"),
                 name,
                 known(),
@@ -158,26 +160,30 @@ fn members_of<'a>(
         );
         return None;
     };
-    let kind = named(place, type_name).and_then(|entity| Some((entity, &entity.field(field)?.kind)));
+    let kind = find_entity(place, type_name).and_then(|entity| Some((entity, &entity.field(field)?.kind)));
     let Some((entity, DeclaredType::Reference { to, list })) = kind else {
-        let what = match (named(place, type_name), kind) {
+        let what = match (find_entity(place, type_name), kind) {
             (None, _) => format!("no entity type is named {type_name:?}"),
             (_, Some(_)) => format!("{field:?} of {type_name} is no reference"),
             _ => format!("{type_name} has no reference {field:?}"),
         };
-        notes.note(&key, unknown(&what, name, known()));
+        notes.note(&key, describe_unknown(&what, name, known()));
         return None;
     };
     if to != owner {
         notes.note(
             &key,
-            unknown(&format!("{name} refers to {to}, and this is embedded in {owner}"), name, known()),
+            describe_unknown(
+                &format!("{name} refers to {to}, and this is embedded in {owner}"),
+                name,
+                known(),
+            ),
         );
         return None;
     }
     let is_tree = entity.name == *owner && !list;
     check_descendants(notes, definition, is_tree);
-    let from = From {
+    let from = FromRelation {
         entity: entity.name.clone(),
         field: field.to_owned(),
         list: *list,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::names;
+use crate::model::entity_config::{Format, VersionRule};
 use crate::model::program::Program;
-use crate::model::source::{Format, VersionRule};
-use crate::model::tables::{Notes, join, unknown};
+use crate::model::tables::{Notes, describe_unknown, join};
 use crate::model::types::{DeclaredType, Default, Entity, Field};
 
 /// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).
@@ -75,7 +75,7 @@ fn check_field(notes: &Notes, key: &str, entities: &[Entity], entity: &Entity, f
         let known = entities.iter().map(|known| known.name.as_str());
         notes.note(
             &format!("{key}.references"),
-            unknown(&format!("no entity type is named {to:?}"), to, known),
+            describe_unknown(&format!("no entity type is named {to:?}"), to, known),
         );
     }
     let Some(default) = &field.default else { return };
@@ -125,7 +125,7 @@ fn check_join(notes: &Notes, key: &str, entity: &Entity, field: &Field, parts: &
             Some(other) => format!("{part:?} is {}, which has no text to join", other.kind.name()),
             None => format!("{} has no field {part:?}", entity.name),
         };
-        notes.note(key, unknown(&what, part, known.iter().copied()));
+        notes.note(key, describe_unknown(&what, part, known.iter().copied()));
     }
 }
 

@@ -4,11 +4,16 @@ use serde_json::Value;
 
 use super::entities;
 use crate::model::definition::ConditionDefinition;
-use crate::model::tables::{Notes, unknown};
+use crate::model::tables::{Notes, describe_unknown};
 use crate::model::types::{Condition, DeclaredType, Entity};
 
 /// The fields that are shown: those named, or all that are declared and no references.
-pub(super) fn shown(notes: &Notes, key: &str, entity: &Entity, named: Option<&[String]>) -> Vec<String> {
+pub(super) fn fields_to_show(
+    notes: &Notes,
+    key: &str,
+    entity: &Entity,
+    named: Option<&[String]>,
+) -> Vec<String> {
     let Some(named) = named else {
         let fields = entity.fields.iter().filter(|field| !field.kind.is_reference());
         return fields.map(|field| field.name.clone()).collect();
@@ -26,7 +31,7 @@ fn check_field(notes: &Notes, key: &str, entity: &Entity, name: &str) {
         } else {
             format!("{} has no field {name:?}", entity.name)
         };
-        notes.note(key, unknown(&what, name, entity.fields.iter().map(|field| field.name.as_str())));
+        notes.note(key, describe_unknown(&what, name, entity.fields.iter().map(|field| field.name.as_str())));
     }
 }
 
@@ -52,7 +57,7 @@ fn condition(notes: &Notes, entity: &Entity, definition: &ConditionDefinition) -
         return None;
     }
     let values = definition.values.iter().filter_map(|value| {
-        let compared = compared(kind, value);
+        let compared = comparison_value(kind, value);
         if compared.is_none() {
             let what = format!(
                 "{value} found; a value was expected that {} can have: {}",
@@ -67,7 +72,7 @@ fn condition(notes: &Notes, entity: &Entity, definition: &ConditionDefinition) -
 }
 
 /// The value that a field, or a member of a list, is compared with.
-fn compared(kind: &DeclaredType, value: &Value) -> Option<Value> {
+fn comparison_value(kind: &DeclaredType, value: &Value) -> Option<Value> {
     match kind {
         DeclaredType::Strings => value.is_string().then(|| value.clone()),
         DeclaredType::Reference { .. } if value.is_i64() => Some(value.to_string().into()),

@@ -2,18 +2,18 @@
 
 use super::names::is_plain;
 use crate::model::definition::ProjectionDefinition;
-use crate::model::tables::{Notes, unknown};
-use crate::model::types::{Embed, From, Layout, Projection, Relation};
+use crate::model::tables::{Notes, describe_unknown};
+use crate::model::types::{Embed, FromRelation, Layout, Projection, Relation};
 
 /// The layout that a definition names.
-pub(super) fn named(notes: &Notes, definition: &ProjectionDefinition) -> Layout {
+pub(super) fn find_layout(notes: &Notes, definition: &ProjectionDefinition) -> Layout {
     let Some(name) = &definition.layout else { return Layout::Nested };
     let found = Layout::NAMES.iter().find(|(known, _)| known == name);
     if found.is_none() {
         let known = Layout::NAMES.iter().map(|(known, _)| *known);
         notes.note(
             &format!("{}.layout", definition.path),
-            unknown(&format!("no layout is named {name:?}"), name, known),
+            describe_unknown(&format!("no layout is named {name:?}"), name, known),
         );
     }
     found.map_or(Layout::Nested, |(_, layout)| *layout)
@@ -21,16 +21,16 @@ pub(super) fn named(notes: &Notes, definition: &ProjectionDefinition) -> Layout 
 
 pub(super) fn check(notes: &Notes, path: &str, projection: &Projection) {
     let key = format!("{path}.layout");
-    wrong(projection).into_iter().for_each(|what| notes.note(&key, what));
+    find_conflicts(projection).into_iter().for_each(|what| notes.note(&key, what));
 }
 
 /// The obstacles to children, each as a sentence.
-pub(in crate::model) fn wrong(projection: &Projection) -> Vec<String> {
+pub(in crate::model) fn find_conflicts(projection: &Projection) -> Vec<String> {
     if projection.layout == Layout::Nested {
         return Vec::new();
     }
     let mut wrong = Vec::new();
-    let joined: Vec<(&Embed, &From)> = projection.joined().collect();
+    let joined: Vec<(&Embed, &FromRelation)> = projection.child_embeds().collect();
     if joined.is_empty() {
         wrong.push(
             "\"join\" needs an embed with from, whose members become children; leave it out".to_owned(),
@@ -60,7 +60,7 @@ pub(in crate::model) fn wrong(projection: &Projection) -> Vec<String> {
 
 impl Projection {
     /// The embeds whose members are children.
-    pub fn joined(&self) -> impl Iterator<Item = (&Embed, &From)> {
+    pub fn child_embeds(&self) -> impl Iterator<Item = (&Embed, &FromRelation)> {
         let is_joined = self.layout == Layout::Join;
         let from = |embed: &'_ Embed| matches!(embed.relation, Relation::From(_));
         self.embeds.iter().filter(move |embed| is_joined && from(embed)).filter_map(|embed| {

@@ -1,11 +1,11 @@
 //! The rules of projections.
 
 use super::embeds::{self, EmbedPlace};
-use super::fields::{conditions, shown};
+use super::fields::{conditions, fields_to_show};
 use super::names::{self, ObjectMembers};
 use super::{entities, layout, search};
 use crate::model::definition::{EmbedDefinition, ProjectionDefinition, RelationDefinition};
-use crate::model::tables::{Notes, join, unknown};
+use crate::model::tables::{Notes, describe_unknown, join};
 use crate::model::types::{Compute, Embed, Entity, Projection};
 
 pub(super) fn check(
@@ -22,10 +22,13 @@ fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &No
     let of = definition.of.as_ref()?;
     let Some(entity) = entities.iter().find(|entity| entity.name == *of) else {
         let known = entities.iter().map(|entity| entity.name.as_str());
-        notes.note(&format!("{path}.of"), unknown(&format!("no entity type is named {of:?}"), of, known));
+        notes.note(
+            &format!("{path}.of"),
+            describe_unknown(&format!("no entity type is named {of:?}"), of, known),
+        );
         return None;
     };
-    let show = shown(notes, &format!("{path}.show"), entity, definition.show.as_deref());
+    let show = fields_to_show(notes, &format!("{path}.show"), entity, definition.show.as_deref());
     let mut members = ObjectMembers::of(notes, &show);
     if let Some(rest) = &definition.rest {
         members.take(&format!("{path}.rest"), rest, "the member of the fields that are not declared");
@@ -57,10 +60,10 @@ fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &No
             .map(|(name, program)| Compute { name: name.clone(), program: program.clone() })
             .collect(),
         search: None,
-        layout: layout::named(notes, definition),
+        layout: layout::find_layout(notes, definition),
     };
     layout::check(notes, path, &projection);
-    let broken = broken(&definition.embeds, &projection.embeds);
+    let broken = find_broken(&definition.embeds, &projection.embeds);
     let search = definition.search.as_ref();
     projection.search =
         search.and_then(|search| search::check(entities, &projection, &broken, search, notes));
@@ -68,10 +71,10 @@ fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &No
 }
 
 /// The embeds in which something is wrong that is noted already: paths into them are not judged.
-fn broken<'a>(definitions: &'a [EmbedDefinition], embeds: &[Embed]) -> Vec<&'a str> {
+fn find_broken<'a>(definitions: &'a [EmbedDefinition], embeds: &[Embed]) -> Vec<&'a str> {
     let is_whole = |definition: &EmbedDefinition| {
         let found = embeds.iter().find(|embed| Some(&embed.name) == definition.name.as_ref());
-        found.is_some_and(|embed| broken(&definition.embeds, &embed.embeds).is_empty())
+        found.is_some_and(|embed| find_broken(&definition.embeds, &embed.embeds).is_empty())
     };
     let broken = definitions.iter().filter(|definition| !is_whole(definition));
     broken.map(|definition| definition.name.as_deref().unwrap_or_default()).collect()
@@ -88,6 +91,6 @@ fn check_stubs(notes: &Notes, definition: &ProjectionDefinition) {
         definition.embeds.iter().filter(is_from).filter_map(|embed| embed.name.as_deref()).collect();
     for stub in definition.stubs.iter().filter(|stub| !known.contains(&stub.as_str())) {
         let what = format!("{stub:?} is no embed of this projection with from");
-        notes.note(&key, unknown(&what, stub, known.iter().copied()));
+        notes.note(&key, describe_unknown(&what, stub, known.iter().copied()));
     }
 }

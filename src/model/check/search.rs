@@ -3,7 +3,7 @@
 use super::names;
 use crate::model::definition::{EmbedSearchDefinition, SearchDefinition};
 use crate::model::path::{Paths, embed, embed_paths};
-use crate::model::tables::{Notes, join, unknown};
+use crate::model::tables::{Notes, describe_unknown, join};
 use crate::model::types::{DeclaredType, Embed, EmbedSearch, Entity, Filter, Projection, Relation, Search};
 
 pub(super) fn check(
@@ -75,7 +75,7 @@ impl SearchCheck<'_> {
             Some(_) => format!("{title:?} is no shown field of the type string, and no computed member"),
             None => "missing; the field that is a hit's name was expected".to_owned(),
         };
-        self.notes.note(&key, unknown(&what, &title, known));
+        self.notes.note(&key, describe_unknown(&what, &title, known));
         None
     }
 
@@ -85,7 +85,7 @@ impl SearchCheck<'_> {
         for field in named.iter().filter(|field| !known.contains(&field.as_str())) {
             let what =
                 format!("{field:?} is no shown field of {}, and no computed member", self.projection.of);
-            self.notes.note(&self.key(name), unknown(&what, field, known.iter().copied()));
+            self.notes.note(&self.key(name), describe_unknown(&what, field, known.iter().copied()));
         }
         named.to_vec()
     }
@@ -125,7 +125,7 @@ impl SearchCheck<'_> {
                     let mut known = self.projection.members();
                     known.push("id");
                     let what = format!("{path:?} leads to nothing that a document shows");
-                    self.notes.note(&key, unknown(&what, path, known));
+                    self.notes.note(&key, describe_unknown(&what, path, known));
                 }
             }
         }
@@ -141,8 +141,10 @@ impl SearchCheck<'_> {
         let known = embed_paths(&self.projection.embeds, "");
         let known = known.iter().map(String::as_str);
         let known = known.filter(|path| embed(&self.projection.embeds, path).is_some_and(is_above));
-        self.notes
-            .note(&self.key("under"), unknown(&format!("{under:?} is no embed with above"), under, known));
+        self.notes.note(
+            &self.key("under"),
+            describe_unknown(&format!("{under:?} is no embed with above"), under, known),
+        );
         None
     }
 
@@ -152,7 +154,7 @@ impl SearchCheck<'_> {
         let is_unknown = |name: &&String| !known.contains(&name.as_str()) && !self.is_broken(name);
         for name in hit.iter().filter(is_unknown) {
             let what = format!("{name:?} is no member of a document");
-            self.notes.note(&self.key("hit"), unknown(&what, name, known.iter().copied()));
+            self.notes.note(&self.key("hit"), describe_unknown(&what, name, known.iter().copied()));
         }
         hit.clone()
     }
@@ -164,14 +166,17 @@ impl SearchCheck<'_> {
         }
         let Some(found) = self.projection.embeds.iter().find(|embed| embed.name == *name) else {
             let known = self.projection.embeds.iter().map(|embed| embed.name.as_str());
-            self.notes.note(path, unknown(&format!("{name:?} is no embed of this projection"), name, known));
+            self.notes.note(
+                path,
+                describe_unknown(&format!("{name:?} is no embed of this projection"), name, known),
+            );
             return None;
         };
         let shown = |key: &str, named: &[String]| {
             for field in named.iter().filter(|field| !found.show.contains(field)) {
                 let what = format!("{name} does not show a field {field:?}");
                 let known = found.show.iter().map(String::as_str);
-                self.notes.note(&format!("{path}.{key}"), unknown(&what, field, known));
+                self.notes.note(&format!("{path}.{key}"), describe_unknown(&what, field, known));
             }
         };
         let words = definition.words.clone().unwrap_or_default();
@@ -189,7 +194,7 @@ impl SearchCheck<'_> {
         let known: Vec<&str> = found.show.iter().map(String::as_str).chain(inner).collect();
         for member in hit.iter().filter(|member| !known.contains(&member.as_str())) {
             let what = format!("{member:?} is no member of {name}");
-            self.notes.note(&format!("{path}.hit"), unknown(&what, member, known.iter().copied()));
+            self.notes.note(&format!("{path}.hit"), describe_unknown(&what, member, known.iter().copied()));
         }
         Some(EmbedSearch { embed: name.clone(), words, phones: definition.phones.clone(), hit })
     }

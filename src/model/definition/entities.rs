@@ -1,6 +1,8 @@
 //! `[entities.NAME]`.
 
-use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
+use crate::model::entity_config::{
+    Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule,
+};
 use crate::model::tables::Section;
 use crate::model::types::{DeclaredType, Default, Entity, Field};
 
@@ -88,7 +90,7 @@ fn field(section: &Section<'_>, name: &str) -> Option<Field> {
         if inner.has("list") {
             inner.note("list", "only a reference can be a list; use the type strings, or references");
         }
-        let text = inner.needed("type", "a type, or references with the name of an entity type,");
+        let text = inner.require_text("type", "a type, or references with the name of an entity type,");
         let kind = text.as_deref().and_then(named);
         if let Some(text) = text.filter(|_| kind.is_none()) {
             inner.note_unknown("type", &format!("{text:?} is no type"), &text, &types);

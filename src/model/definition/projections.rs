@@ -12,7 +12,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> ProjectionDefinition {
     ProjectionDefinition {
         name: name.to_owned(),
         path: section.path().to_owned(),
-        of: section.needed("of", "the name of an entity type"),
+        of: section.require_text("of", "the name of an entity type"),
         stubs: section.texts("stubs").unwrap_or_default(),
         show: section.texts("show"),
         rest: section.text("rest"),
@@ -62,7 +62,7 @@ fn embed(section: &Section<'_>) -> EmbedDefinition {
     ]);
     EmbedDefinition {
         path: section.path().to_owned(),
-        name: section.needed("as", "the name of the member"),
+        name: section.require_text("as", "the name of the member"),
         relation: relation(section),
         show: section.texts("show"),
         ids: section.boolean("ids").unwrap_or(false),
@@ -100,7 +100,7 @@ fn relation(section: &Section<'_>) -> Option<RelationDefinition> {
 
 fn search(section: &Section<'_>) -> SearchDefinition {
     section.refuse_others(&["title", "words", "phones", "filters", "under", "hit", "embed"]);
-    let embeds = section.named_sections("embed");
+    let embeds = section.sections_by_name("embed");
     SearchDefinition {
         path: section.path().to_owned(),
         title: section.text("title"),

@@ -9,7 +9,7 @@ use jaq_core::{Error, Exn, ValR, ValT, ValX};
 
 use super::meter::{charge, charge_bytes};
 use super::number::Num;
-use super::value::{Val, ValueMembers, unshared};
+use super::value::{Val, ValueMembers, unshare};
 
 impl Val {
     fn key_of(self) -> Result<Rc<String>, Error<Self>> {
@@ -117,10 +117,10 @@ impl ValT for Val {
     fn key_values(self) -> BoxIter<'static, ValR<(Self, Self), Self>> {
         match self {
             Self::Arr(list) => Box::new(
-                unshared(list).parts.into_iter().enumerate().map(|(at, item)| Ok((Self::from(at), item))),
+                unshare(list).parts.into_iter().enumerate().map(|(at, item)| Ok((Self::from(at), item))),
             ),
             Self::Obj(object) => {
-                Box::new(unshared(object).parts.into_iter().map(|(key, value)| Ok((Self::Str(key), value))))
+                Box::new(unshare(object).parts.into_iter().map(|(key, value)| Ok((Self::Str(key), value))))
             }
             other => box_once(Err(Error::typ(other, "iterable (array or object)"))),
         }
@@ -132,8 +132,8 @@ impl ValT for Val {
             Ok(value)
         };
         match self {
-            Self::Arr(list) => Box::new(unshared(list).parts.into_iter().map(charged)),
-            Self::Obj(object) => Box::new(unshared(object).parts.into_values().map(charged)),
+            Self::Arr(list) => Box::new(unshare(list).parts.into_iter().map(charged)),
+            Self::Obj(object) => Box::new(unshare(object).parts.into_values().map(charged)),
             other => box_once(Err(Error::typ(other, "iterable (array or object)"))),
         }
     }
@@ -164,9 +164,9 @@ impl ValT for Val {
     ) -> ValX<'a, Self> {
         charge(2);
         match self {
-            Self::Arr(list) => unshared(list).parts.into_iter().flat_map(f).collect(),
+            Self::Arr(list) => unshare(list).parts.into_iter().flat_map(f).collect(),
             Self::Obj(object) => {
-                let members = unshared(object).parts.into_iter();
+                let members = unshare(object).parts.into_iter();
                 let members =
                     members.filter_map(|(key, value)| Some(f(value).next()?.map(|value| (key, value))));
                 Ok(Self::object(members.collect::<Result<Vec<_>, Exn<'a, Self>>>()?))
@@ -189,7 +189,7 @@ impl ValT for Val {
             }
             (Self::Null, Self::Str(_)) => Self::object([]).map_index(index, opt, f),
             (Self::Obj(object), Self::Str(key)) => {
-                let mut object = unshared(object);
+                let mut object = unshare(object);
                 if let Some(value) = f(object.take(key)).next().transpose()? {
                     object.insert(Rc::clone(key), value);
                 }
@@ -202,7 +202,7 @@ impl ValT for Val {
                         Exn::from(Error::str(format!("index {number} is out of bounds")))
                     });
                 };
-                let mut items = unshared(list).parts;
+                let mut items = unshare(list).parts;
                 let item = items.get_mut(at).map(std::mem::take).unwrap_or_default();
                 let new = f(item).next().transpose()?;
                 items.splice(at..=at, new);
@@ -222,11 +222,11 @@ impl ValT for Val {
         match self {
             Self::Arr(list) => {
                 let (from, to) = ends(&range, list.parts.len())?;
-                let mut items = unshared(list).parts;
+                let mut items = unshare(list).parts;
                 let slice = Self::list(items.get(from..to).unwrap_or_default().iter().cloned());
                 let new = match f(slice).next().transpose()? {
                     None => Vec::new(),
-                    Some(Self::Arr(new)) => unshared(new).parts,
+                    Some(Self::Arr(new)) => unshare(new).parts,
                     Some(other) => return Err(Error::typ(other, "array").into()),
                 };
                 items.splice(from..to, new);
@@ -254,7 +254,7 @@ impl ValT for Val {
     fn into_string(self) -> Self {
         match self {
             Self::Str(text) => Self::Str(text),
-            other => other.written(),
+            other => other.to_json_string(),
         }
     }
 }
@@ -262,7 +262,7 @@ impl ValT for Val {
 impl jaq_std::ValT for Val {
     fn into_seq<S: FromIterator<Self>>(self) -> Result<S, Self> {
         match self {
-            Self::Arr(list) => Ok(unshared(list).parts.into_iter().collect()),
+            Self::Arr(list) => Ok(unshare(list).parts.into_iter().collect()),
             other => Err(other),
         }
     }

@@ -73,7 +73,7 @@ fn own() -> Box<[Filter<RunPtr<ProgramData>>]> {
     Box::new([
         ("isnan", v(0), |cv| bome(is_nan(&cv.1))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
-        ("tojson", v(0), |cv| bome(Ok(cv.1.written()))),
+        ("tojson", v(0), |cv| bome(Ok(cv.1.to_json_string()))),
         ("tonumber", v(0), |cv| bome(to_number(cv.1))),
         ("length", v(0), |cv| bome(length(&cv.1))),
         ("contains", v(1), |cv| {
@@ -126,7 +126,7 @@ fn to_number(value: Val) -> ValR<Val> {
 fn length(value: &Val) -> ValR<Val> {
     Ok(match value {
         Val::Null => Val::from(0_usize),
-        Val::Num(number) if number.float() < 0.0 => Val::Num(number.negated()),
+        Val::Num(number) if number.float() < 0.0 => Val::Num(number.negate()),
         Val::Num(_) => value.clone(),
         Val::Str(text) => {
             charge_bytes(text.len());

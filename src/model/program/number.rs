@@ -51,7 +51,7 @@ impl Num {
         }
     }
 
-    pub(super) fn negated(&self) -> Self {
+    pub(super) fn negate(&self) -> Self {
         match self {
             Self::Int(int) => int.checked_neg().map_or_else(|| Self::Float(-self.float()), Self::Int),
             _ => Self::Float(-self.float()),
@@ -59,7 +59,7 @@ impl Num {
     }
 
     /// A sum, difference or product: of integers when it fits 64 bits, else of doubles.
-    pub(super) fn combined(
+    pub(super) fn combine(
         &self,
         other: &Self,
         ints: fn(i64, i64) -> Option<i64>,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jaq_core::{Error, ValR, ops::Math};
 
 use super::meter::{charge, charge_bytes};
-use super::value::{Container, Val, ValueMembers, unshared};
+use super::value::{Container, Val, ValueMembers, unshare};
 
 impl Add for Val {
     type Output = ValR<Self>;
@@ -16,7 +16,7 @@ impl Add for Val {
         Ok(match (self, other) {
             (Self::Null, value) | (value, Self::Null) => value,
             (Self::Num(left), Self::Num(right)) => {
-                Self::Num(left.combined(&right, i64::checked_add, |left, right| left + right))
+                Self::Num(left.combine(&right, i64::checked_add, |left, right| left + right))
             }
             (Self::Str(left), Self::Str(right)) => {
                 charge_bytes(right.len());
@@ -25,10 +25,10 @@ impl Add for Val {
                     (*left).clone()
                 });
                 text.push_str(&right);
-                Self::checked(text)
+                Self::from_charged(text)
             }
             (Self::Arr(left), Self::Arr(right)) => {
-                let mut list = unshared(left);
+                let mut list = unshare(left);
                 match Rc::try_unwrap(right) {
                     Ok(right) => right.parts.into_iter().for_each(|item| list.push(item)),
                     Err(right) => right.parts.iter().for_each(|item| list.push(item.clone())),
@@ -36,8 +36,8 @@ impl Add for Val {
                 Self::Arr(Rc::new(list))
             }
             (Self::Obj(left), Self::Obj(right)) => {
-                let mut object = unshared(left);
-                unshared(right).parts.into_iter().for_each(|(key, value)| object.insert(key, value));
+                let mut object = unshare(left);
+                unshare(right).parts.into_iter().for_each(|(key, value)| object.insert(key, value));
                 Self::Obj(Rc::new(object))
             }
             (left, right) => return Err(Error::math(left, Math::Add, right)),
@@ -51,11 +51,11 @@ impl Sub for Val {
     fn sub(self, other: Self) -> ValR<Self> {
         match (self, other) {
             (Self::Num(left), Self::Num(right)) => {
-                Ok(Self::Num(left.combined(&right, i64::checked_sub, |left, right| left - right)))
+                Ok(Self::Num(left.combine(&right, i64::checked_sub, |left, right| left - right)))
             }
             (Self::Arr(left), Self::Arr(right)) => {
                 let is_kept = |item: &Val| !right.parts.contains(item);
-                Ok(Self::list(unshared(left).parts.into_iter().filter(is_kept)))
+                Ok(Self::list(unshare(left).parts.into_iter().filter(is_kept)))
             }
             (left, right) => Err(Error::math(left, Math::Sub, right)),
         }
@@ -68,13 +68,13 @@ impl Mul for Val {
     fn mul(self, other: Self) -> ValR<Self> {
         match (self, other) {
             (Self::Num(left), Self::Num(right)) => {
-                Ok(Self::Num(left.combined(&right, i64::checked_mul, |left, right| left * right)))
+                Ok(Self::Num(left.combine(&right, i64::checked_mul, |left, right| left * right)))
             }
             (Self::Obj(left), Self::Obj(right)) => {
-                Ok(Self::Obj(Rc::new(merged(unshared(left), unshared(right)))))
+                Ok(Self::Obj(Rc::new(merge(unshare(left), unshare(right)))))
             }
             (Self::Str(text), Self::Num(times)) | (Self::Num(times), Self::Str(text)) => {
-                Ok(repeated(&text, times.float()))
+                Ok(repeat(&text, times.float()))
             }
             (left, right) => Err(Error::math(left, Math::Mul, right)),
         }
@@ -82,7 +82,7 @@ impl Mul for Val {
 }
 
 /// A text so many times, and null for none. The new text is charged for before it is made.
-fn repeated(text: &str, times: f64) -> Val {
+fn repeat(text: &str, times: f64) -> Val {
     if times.is_nan() || times <= 0.0 {
         return Val::Null;
     }
@@ -98,15 +98,15 @@ fn repeated(text: &str, times: f64) -> Val {
         remainder -= 1.0;
     }
     charge_bytes(bytes);
-    Val::checked(text.repeat(count))
+    Val::from_charged(text.repeat(count))
 }
 
 /// Objects in both are merged as well. The depth of values bounds that of the recursion.
-fn merged(left: Container<ValueMembers>, right: Container<ValueMembers>) -> Container<ValueMembers> {
+fn merge(left: Container<ValueMembers>, right: Container<ValueMembers>) -> Container<ValueMembers> {
     let mut result = left;
     for (key, value) in right.parts {
         let value = match (result.parts.get(&key).cloned(), value) {
-            (Some(Val::Obj(old)), Val::Obj(new)) => Val::Obj(Rc::new(merged(unshared(old), unshared(new)))),
+            (Some(Val::Obj(old)), Val::Obj(new)) => Val::Obj(Rc::new(merge(unshare(old), unshare(new)))),
             (_, value) => value,
         };
         result.insert(key, value);
@@ -123,7 +123,7 @@ impl Div for Val {
                 let exact = |left: i64, right: i64| {
                     (left.checked_rem(right)? == 0).then(|| left.checked_div(right)).flatten()
                 };
-                Ok(Self::Num(left.combined(&right, exact, |left, right| left / right)))
+                Ok(Self::Num(left.combine(&right, exact, |left, right| left / right)))
             }
             (Self::Str(left), Self::Str(right)) if right.is_empty() => {
                 Ok(Self::list(left.chars().map(|letter| Self::string(letter.to_string()))))
@@ -147,7 +147,7 @@ impl Rem for Val {
                 Err(Error::str("a remainder by zero does not exist"))
             }
             (Self::Num(left), Self::Num(right)) => {
-                Ok(Self::Num(left.combined(&right, i64::checked_rem, |left, right| left % right)))
+                Ok(Self::Num(left.combine(&right, i64::checked_rem, |left, right| left % right)))
             }
             (left, right) => Err(Error::math(left, Math::Rem, right)),
         }
@@ -159,7 +159,7 @@ impl Neg for Val {
 
     fn neg(self) -> ValR<Self> {
         match self {
-            Self::Num(number) => Ok(Self::Num(number.negated())),
+            Self::Num(number) => Ok(Self::Num(number.negate())),
             other => Err(Error::typ(other, "number")),
         }
     }

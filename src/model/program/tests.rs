@@ -182,13 +182,13 @@ fn programs_that_see_more_than_their_input_or_need_not_end_are_refused_by_name()
 const FEW: u64 = 200_000;
 
 /// A program that repeats a part.
-fn repeated(part: &str, times: usize) -> String {
+fn repeat(part: &str, times: usize) -> String {
     vec![part; times].join(" | ")
 }
 
 #[test]
 fn nothing_goes_beyond_the_budget() {
-    let doubled = |last: &str| format!("{} | {last}", repeated("[., .]", 60));
+    let doubled = |last: &str| format!("{} | {last}", repeat("[., .]", 60));
     let deep = format!("{}1{}", "[".repeat(120), "]".repeat(120));
     let wide = format!("[{}]", vec!["1"; 5_000].join(","));
     for (program, input) in [
@@ -198,25 +198,25 @@ fn nothing_goes_beyond_the_budget() {
         (doubled("flatten"), "\"x\""),
         (doubled("[..] | length"), "\"x\""),
         (doubled("[paths] | length"), "\"x\""),
-        (repeated("{a: ., b: .}", 60), "1"),
-        (repeated(". + .", 60), "\"abcdef\""),
-        (repeated(". + .", 60), "[1]"),
-        (format!("[{}] | length", repeated("(., .)", 60)), "1"),
-        (format!("first({} | select(false))", repeated("(1, 2)", 60)), "1"),
+        (repeat("{a: ., b: .}", 60), "1"),
+        (repeat(". + .", 60), "\"abcdef\""),
+        (repeat(". + .", 60), "[1]"),
+        (format!("[{}] | length", repeat("(., .)", 60)), "1"),
+        (format!("first({} | select(false))", repeat("(1, 2)", 60)), "1"),
         ("[.[] as $a | .[] as $b | .[] as $c | 1] | length".to_owned(), &wide),
         ("[.[] | . as $x | [1, 2] | map($x)] | combinations".to_owned(), &wide),
         ("reduce .[] as $x (.; . + .)".to_owned(), &wide),
         ("reduce .[] as $x (1; [., .])".to_owned(), &wide),
         ("reduce .[] as $x (1; {a: .})".to_owned(), &wide),
         ("[.[] as $x | .[]] | sort".to_owned(), &wide),
-        (repeated("[.[], .[]]", 40), &wide),
-        (repeated("(.[] , .[]) |= [., .]", 40), "[1,2]"),
-        ("[limit_of]".replace("limit_of", &repeated("@html", 60)), "\"<\""),
-        (repeated("tojson", 60), "\"\\\"\""),
-        (repeated("walk([., .])", 30), "[1]"),
+        (repeat("[.[], .[]]", 40), &wide),
+        (repeat("(.[] , .[]) |= [., .]", 40), "[1,2]"),
+        ("[limit_of]".replace("limit_of", &repeat("@html", 60)), "\"<\""),
+        (repeat("tojson", 60), "\"\\\"\""),
+        (repeat("walk([., .])", 30), "[1]"),
         (".[1e12] = 1".to_owned(), "[]"),
         (".[-1e300:1e300] = [1]".to_owned(), "[]"),
-        (repeated("map_values([., .])", 60), "[1]"),
+        (repeat("map_values([., .])", 60), "[1]"),
         (".".to_owned(), &deep),
         ("[.[] as $a | .[] | {($a | tostring): .}] | add | keys | combinations".to_owned(), &wide),
         (". as $x | [.[] | $x - [.]] | length".to_owned(), &wide),

@@ -47,7 +47,7 @@ fn start() -> Result<Sender<Job>, String> {
     let (jobs, queue): (Sender<Job>, Receiver<Job>) = channel();
     let work = move || {
         for Job { compiled, input, units, answer } in queue {
-            let result = guarded(|| evaluate(&compiled, &input, units)).and_then(|answer| answer);
+            let result = catch_panic(|| evaluate(&compiled, &input, units)).and_then(|answer| answer);
             // No receiver waits for an answer any more when this fails.
             let _ = answer.send(result);
         }
@@ -61,7 +61,7 @@ pub(super) fn on_large_stack<T: Send + 'static>(
 ) -> Result<T, String> {
     let task = move || {
         begin(UNITS);
-        guarded(work)
+        catch_panic(work)
     };
     spawn(task)?.join().unwrap_or_else(|_| Err("it could not be read".to_owned()))
 }
@@ -74,7 +74,7 @@ fn spawn<T: Send + 'static>(
 }
 
 /// Makes an error of a panic.
-fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|thrown: Box<dyn Any + Send>| {
         match thrown.downcast_ref::<Exhaustion>() {
             Some(Exhaustion(reason)) => format!("the evaluation is given up: {reason}"),

@@ -87,11 +87,11 @@ impl Container<ValueMembers> {
 impl Val {
     pub(super) fn string(text: String) -> Self {
         charge_bytes(text.len());
-        Self::checked(text)
+        Self::from_charged(text)
     }
 
     /// A string that was charged for already.
-    pub(super) fn checked(text: String) -> Self {
+    pub(super) fn from_charged(text: String) -> Self {
         if text.len() > SIZE_MAX {
             give_up("a string is larger than 32 MiB");
         }
@@ -99,7 +99,7 @@ impl Val {
     }
 
     /// The value as JSON in a string.
-    pub(super) fn written(&self) -> Self {
+    pub(super) fn to_json_string(&self) -> Self {
         charge_bytes(self.size());
         Self::string(self.to_string())
     }
@@ -187,7 +187,7 @@ impl Val {
 }
 
 /// The parts of a list or an object, without a copy where they have no other holder.
-pub(super) fn unshared<T: Clone>(parts: Rc<Container<T>>) -> Container<T> {
+pub(super) fn unshare<T: Clone>(parts: Rc<Container<T>>) -> Container<T> {
     Rc::try_unwrap(parts).unwrap_or_else(|parts| {
         charge_bytes(parts.size);
         (*parts).clone()

@@ -111,6 +111,6 @@ pub(super) fn is_date(text: &str) -> bool {
 
 /// A value as it is shown in a comment: on one line and short.
 pub(super) fn example(value: &Value) -> String {
-    let text = crate::error::shortened(value.to_string(), 40);
+    let text = crate::error::shorten(value.to_string(), 40);
     text.chars().filter(|letter| !letter.is_control()).collect()
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::guess::{self, Guess};
 use super::{FieldSummary, Sample};
 use crate::model::check::names::{RESERVED, is_member, is_plain};
-use crate::model::source::Format;
+use crate::model::entity_config::Format;
 use crate::model::tables::join;
 use crate::model::toml_text::string;
 
@@ -121,22 +121,26 @@ impl<'a> SampleEntity<'a> {
             let _ = writeln!(
                 out,
                 "show = [{}]",
-                self.shown().filter(|name| *name != "stub").map(string).collect::<Vec<_>>().join(", ")
+                self.fields_to_show()
+                    .filter(|name| *name != "stub")
+                    .map(string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             );
         }
         let _ = writeln!(
             out,
             "rest = {}  # the fields that are not declared",
-            string(&free(&mut names, "attributes"))
+            string(&find_free_name(&mut names, "attributes"))
         );
         for (field, _, guess) in &self.fields {
             let Guess::Reference { to, list, .. } = guess else { continue };
             let base = guess::base(field).unwrap_or_else(|| format!("{field}Entity"));
             let _ = writeln!(out, "\n[[{path}.embed]]");
-            let _ = writeln!(out, "as = {}", string(&free(&mut names, &base)));
+            let _ = writeln!(out, "as = {}", string(&find_free_name(&mut names, &base)));
             let _ = writeln!(out, "reference = {}", string(field));
             if to == self.name && !list {
-                let above = free(&mut names, "ancestors");
+                let above = find_free_name(&mut names, "ancestors");
                 let _ =
                     writeln!(out, "\n[[{path}.embed]]\nas = {}\nabove = {}", string(&above), string(field));
             }
@@ -164,7 +168,7 @@ impl<'a> SampleEntity<'a> {
     }
 
     /// The fields that a document shows by default.
-    fn shown(&self) -> impl Iterator<Item = &str> {
+    fn fields_to_show(&self) -> impl Iterator<Item = &str> {
         let shown = self.fields.iter().filter(|(_, _, guess)| !matches!(guess, Guess::Reference { .. }));
         shown.map(|(name, _, _)| name.as_str())
     }
@@ -224,7 +228,7 @@ fn field_name(written: &str) -> Option<String> {
 }
 
 /// A name that is not taken yet.
-fn free(names: &mut BTreeSet<String>, base: &str) -> String {
+fn find_free_name(names: &mut BTreeSet<String>, base: &str) -> String {
     let mut name = base.to_owned();
     while !names.insert(name.clone()) {
         name.push('2');

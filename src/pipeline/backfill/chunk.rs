@@ -85,7 +85,7 @@ pub fn make_chunk(
     let ChunkContext { state, projections, limits, bases, takes, is_untouched, buffers, ids_max } = *context;
     let number = projections.iter().position(|of| *of == projection);
     let number = number.ok_or_else(|| {
-        Error::failed(format!("{} has a backfill and is not written by this instance", projection.name()))
+        Error::failure(format!("{} has a backfill and is not written by this instance", projection.name()))
     })?;
     let snapshot = state.snapshot()?;
     let moment = (snapshot.progress(), state.is_partial());
@@ -102,13 +102,13 @@ pub fn make_chunk(
             }
         }
         count += 1;
-        let made = maker.made();
+        let made = maker.batch();
         if count >= ids_max || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max
         {
-            return Ok(Chunk { made: maker.into_made(), passed, next: Some(pass.id()?.to_owned()) });
+            return Ok(Chunk { made: maker.into_batch(), passed, next: Some(pass.id()?.to_owned()) });
         }
     }
-    Ok(Chunk { made: maker.into_made(), passed, next: None })
+    Ok(Chunk { made: maker.into_batch(), passed, next: None })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ impl StateWriter {
         let pending = self.state.backfills()?;
         for projection in self.plan().projections().filter(|of| !self.projections.contains(of)) {
             let number = projection.number();
-            if !self.state.built_for(projection.name())?.is_empty() {
+            if !self.state.index_built_for(projection.name())?.is_empty() {
                 changes.remove(Space::META, built_key(projection.name()));
             }
             if pending.iter().any(|(of, _)| *of == number) {
@@ -121,7 +121,7 @@ impl StateWriter {
             projection: *projection,
             step: backfill.step,
             cursor: backfill.marks_from.map(|_| backfill.cursor.clone()),
-            left: self.state.left_of(projection.number(), backfill).max(1),
+            left: self.state.count_left(projection.number(), backfill).max(1),
         });
         pending.collect()
     }
@@ -155,7 +155,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::dead_letter::Nowhere;
+    use crate::dead_letter::NoDeadLetters;
     use crate::pipeline::tuning::Tuning;
     use crate::state::State;
     use crate::state::memory::MemoryStore;
@@ -164,7 +164,8 @@ mod tests {
     fn a_standby_completes_a_backfill_once_the_writer_has_delivered_every_unmarked_change() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
         let mut state_writer =
-            StateWriter::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
+            StateWriter::new(Arc::clone(&state), vec![CONTACTS], Box::new(NoDeadLetters), Tuning::small())
+                .unwrap();
         let start = state_writer.begin_backfill(CONTACTS).unwrap().number;
         // Steps that mark nothing, because the backfill is paused.
         let unmarked = state_writer.mark(Vec::new()).unwrap().number;
@@ -180,7 +181,8 @@ mod tests {
     fn a_projection_that_is_left_out_has_no_documents_that_wait() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
         let new = |projections| {
-            StateWriter::new(Arc::clone(&state), projections, Box::new(Nowhere), Tuning::small()).unwrap()
+            StateWriter::new(Arc::clone(&state), projections, Box::new(NoDeadLetters), Tuning::small())
+                .unwrap()
         };
         let mut both = new(vec![CONTACTS, ORGANISATIONS]);
         both.mark(vec![(CONTACTS, "c1".to_owned()), (ORGANISATIONS, "o1".to_owned())]).unwrap();
@@ -196,7 +198,7 @@ mod tests {
     fn a_chunk_of_a_former_backfill_does_not_advance_the_present_one() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
         let mut state_writer =
-            StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
+            StateWriter::new(state, vec![CONTACTS], Box::new(NoDeadLetters), Tuning::small()).unwrap();
         let former = state_writer.begin_backfill(CONTACTS).unwrap().number;
         state_writer.begin_backfill(CONTACTS).unwrap();
         state_writer.advance_backfill(CONTACTS, former, None, 5).unwrap();

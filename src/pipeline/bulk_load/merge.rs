@@ -4,11 +4,11 @@ use std::iter::Peekable;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::prefetch::ahead;
-use super::runs::{EntityRun, RunEntry, Runs, broken_off};
+use super::merge_order::in_order;
+use super::prefetch::prefetch;
+use super::runs::{EntityRun, RunEntry, Runs, panic_error};
 use super::scoped_truncation::ScopedTruncation;
 use super::sorter::Sorter;
-use super::sources::in_order;
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, Relation};
 use crate::projection::{owners, row};
@@ -19,7 +19,7 @@ use crate::state::keys::{Space, member_key};
 pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[ScopedTruncation], step: u64) -> Result<()> {
     let mut types = Vec::new();
     for entity_type in state.plan().entity_types() {
-        let entities = merged(runs.of(entity_type)?)?;
+        let entities = merge_runs(runs.of(entity_type)?)?;
         types.push((entity_type, entities.map(move |entry| Ok(truncate(entry?, entity_type, truncated)))));
     }
     let folder = runs.folder().clone();
@@ -29,7 +29,7 @@ pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[ScopedTruncation]
             scope.spawn(move || fill_type((state, step), entity_type, entities, &folder))
         };
         let filling: Vec<_> = types.into_iter().map(fill).collect();
-        let filled = filling.into_iter().map(|thread| thread.join().unwrap_or_else(broken_off));
+        let filled = filling.into_iter().map(|thread| thread.join().unwrap_or_else(panic_error));
         filled.fold(Ok(()), Result::and)
     })
 }
@@ -55,7 +55,7 @@ fn fill_type(
         |relation: Relation| (relation, Sorter::new(folder.join(format!("relation-{}", relation.number()))));
     let related = Mutex::new(entity_type.relations().map(sorter).collect::<Vec<_>>());
     std::thread::scope(|scope| {
-        let mut rows = ahead(scope, |put| {
+        let mut rows = prefetch(scope, |put| {
             let mut related = related.lock().unwrap_or_else(PoisonError::into_inner);
             let mut rows = entities.map(|entry| row_of(entry?, &mut related));
             rows.all(put);
@@ -71,8 +71,8 @@ fn fill_type(
 /// Fills an empty keyspace of a relation with its sorted rows.
 fn fill_relation((state, step): (&State, u64), relation: Relation, sorter: Sorter) -> Result<()> {
     std::thread::scope(|scope| {
-        let sorted = sorter.sorted()?;
-        let mut pairs = ahead(scope, move |put| {
+        let sorted = sorter.into_sorted()?;
+        let mut pairs = prefetch(scope, move |put| {
             let mut sorted = sorted;
             sorted.all(put);
         });
@@ -101,13 +101,13 @@ fn row_of(entry: RunEntry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8
 /// The entities of all runs, each once, by their ids.
 struct MergedRuns<I: Iterator<Item = Result<RunEntry>>>(Peekable<I>);
 
-fn merged(runs: Vec<EntityRun>) -> Result<MergedRuns<impl Iterator<Item = Result<RunEntry>>>> {
+fn merge_runs(runs: Vec<EntityRun>) -> Result<MergedRuns<impl Iterator<Item = Result<RunEntry>>>> {
     Ok(MergedRuns(in_order(runs)?.peekable()))
 }
 
 impl<I: Iterator<Item = Result<RunEntry>>> MergedRuns<I> {
     /// The next entity, merged over all later runs.
-    fn merged(&mut self) -> Result<Option<RunEntry>> {
+    fn next_entity(&mut self) -> Result<Option<RunEntry>> {
         let Some(mut first) = self.0.next().transpose()? else { return Ok(None) };
         let is_same = |next: &Result<RunEntry>, id: &str| next.as_ref().is_ok_and(|entry| entry.id == id);
         while let Some(later) = self.0.next_if(|next| is_same(next, &first.id)).transpose()? {
@@ -125,12 +125,12 @@ impl<I: Iterator<Item = Result<RunEntry>>> Iterator for MergedRuns<I> {
     type Item = Result<RunEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.merged().transpose()
+        self.next_entity().transpose()
     }
 }
 
 fn several_partitions(id: &str) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "sequence: missing in events of {id}, which came by more than one partition. Start again: the log is then \
          folded record by record, and such events go to the dead letters"
     ))
@@ -161,7 +161,7 @@ mod tests {
     fn each_entity_comes_once_with_the_home_of_its_oldest_run() {
         let runs =
             vec![run(vec![("a", 1, true), ("c", 1, true)]), run(vec![("a", 2, false), ("b", 2, true)])];
-        let merged: Vec<RunEntry> = merged(runs).unwrap().map(Result::unwrap).collect();
+        let merged: Vec<RunEntry> = merge_runs(runs).unwrap().map(Result::unwrap).collect();
         let entities: Vec<_> = merged
             .iter()
             .map(|entry| (entry.id.as_str(), entry.fold.row.home, entry.bytes.is_some()))
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn an_entity_of_two_partitions_without_a_sequence_is_not_merged() {
         let runs = vec![run(vec![("a", 1, false)]), run(vec![("a", 2, true)])];
-        let error = merged(runs).unwrap().next().unwrap().unwrap_err();
+        let error = merge_runs(runs).unwrap().next().unwrap().unwrap_err();
         assert!(error.chain().contains("events of a"), "{}", error.chain());
     }
 }

@@ -6,11 +6,11 @@
 //! is called for by a backfill that pauses, so that nothing has to be marked.
 
 mod merge;
+mod merge_order;
 mod prefetch;
 mod runs;
 mod scoped_truncation;
 mod sorter;
-mod sources;
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -193,7 +193,7 @@ impl StateWriter {
     ///
     /// # Errors
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
-    pub fn loaded(&mut self, load: BulkLoad) -> Result<Step> {
+    pub fn end_load(&mut self, load: BulkLoad) -> Result<Step> {
         let BulkLoad { folds, mut runs, truncated, mut superseded, progress, .. } = load;
         Space::of_rows(self.state.plan()).into_iter().try_for_each(|space| self.state.clear(space))?;
         runs.hold(folds);

@@ -10,7 +10,7 @@ const CHUNKS_MAX: usize = 4;
 
 /// Has `make` make items on a thread of `scope`. It hands each to the function that it is given. That function answers
 /// false once the receiver is gone.
-pub(super) fn ahead<'scope, T: Send + 'scope>(
+pub(super) fn prefetch<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     make: impl FnOnce(&mut dyn FnMut(T) -> bool) + Send + 'scope,
 ) -> impl Iterator<Item = T> {
@@ -36,9 +36,9 @@ mod tests {
     fn all_come_in_their_order_and_nothing_is_made_for_nobody() {
         let mut made = 0;
         std::thread::scope(|scope| {
-            let items = ahead(scope, |put| (0..2_500).for_each(|item| assert!(put(item))));
+            let items = prefetch(scope, |put| (0..2_500).for_each(|item| assert!(put(item))));
             assert!(items.eq(0..2_500));
-            let endless = ahead(scope, |put| {
+            let endless = prefetch(scope, |put| {
                 while put(1) {
                     made += 1
                 }

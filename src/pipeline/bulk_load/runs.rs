@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use super::sources::OrderedSource;
+use super::merge_order::OrderedSource;
 use crate::error::{Error, Result};
 use crate::plan::EntityType;
 use crate::state::rows::Row;
@@ -88,14 +88,14 @@ impl Runs {
         let (folder, number, types) = (self.folder.clone(), self.count, self.types.clone());
         let writing = std::thread::Builder::new().name("put aside".to_owned());
         self.writing =
-            Some(writing.spawn(move || write(&folder, number, (&types, entities))).map_err(failed)?);
+            Some(writing.spawn(move || write(&folder, number, (&types, entities))).map_err(run_error)?);
         self.count += 1;
         Ok(())
     }
 
     /// Waits for the run that is being written.
     fn finish_writing(&mut self) -> Result<()> {
-        self.writing.take().map_or(Ok(()), |writing| writing.join().unwrap_or_else(broken_off))
+        self.writing.take().map_or(Ok(()), |writing| writing.join().unwrap_or_else(panic_error))
     }
 
     /// Takes the last run as it is.
@@ -112,7 +112,7 @@ impl Runs {
         self.finish_writing()?;
         let mut runs: Vec<EntityRun> = Vec::new();
         for number in 0..self.count {
-            let file = File::open(path(&self.folder, kind, number)).map_err(failed)?;
+            let file = File::open(path(&self.folder, kind, number)).map_err(run_error)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             runs.push(Box::new(std::iter::from_fn(move || entry(&mut file).transpose())));
         }
@@ -130,16 +130,16 @@ impl Runs {
 
 fn write(folder: &Path, number: usize, (types, mut entities): (&[EntityType], Vec<FoldEntry>)) -> Result<()> {
     entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-    crate::private_files::create_folder(folder).map_err(failed)?;
+    crate::private_files::create_folder(folder).map_err(run_error)?;
     for entity_type in types.iter().copied() {
-        let file = File::create(path(folder, entity_type, number)).map_err(failed)?;
+        let file = File::create(path(folder, entity_type, number)).map_err(run_error)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
         for ((_, id), fold) in entities.iter().filter(|((kind, _), _)| *kind == entity_type) {
             let row = fold.row.encode()?;
             let flag = [u8::from(fold.has_unsequenced)];
             write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;
         }
-        file.flush().map_err(failed)?;
+        file.flush().map_err(run_error)?;
     }
     Ok(())
 }
@@ -159,8 +159,8 @@ impl Drop for Runs {
 
 fn entry(file: &mut impl Read) -> Result<Option<RunEntry>> {
     let Some((key, bytes)) = read_frame(file)? else { return Ok(None) };
-    let (flag, id) = key.split_first().ok_or_else(damaged)?;
-    let id = std::str::from_utf8(id).map_err(|_| damaged())?.to_owned();
+    let (flag, id) = key.split_first().ok_or_else(damage_error)?;
+    let id = std::str::from_utf8(id).map_err(|_| damage_error())?.to_owned();
     let fold = EntityFold { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
     Ok(Some(RunEntry { id, fold, bytes: Some(bytes) }))
 }
@@ -172,7 +172,7 @@ pub(super) fn write_frame(file: &mut impl Write, key: &[u8], value: &[u8]) -> Re
     file.write_all(&head)
         .and_then(|()| file.write_all(key))
         .and_then(|()| file.write_all(value))
-        .map_err(failed)
+        .map_err(run_error)
 }
 
 /// A frame of [`write_frame`]; `None` at the end.
@@ -180,33 +180,33 @@ pub(super) fn read_frame(file: &mut impl Read) -> Result<Option<(Vec<u8>, Vec<u8
     let mut head = [0; 8];
     match file.read_exact(&mut head) {
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => read.map_err(failed)?,
+        read => read.map_err(run_error)?,
     }
     let [a, b, c, d, e, f, g, h] = head;
     let mut take = |length: [u8; 4]| {
         let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)];
-        file.read_exact(&mut bytes).map_err(failed)?;
+        file.read_exact(&mut bytes).map_err(run_error)?;
         Ok::<_, Error>(bytes)
     };
     Ok(Some((take([a, b, c, d])?, take([e, f, g, h])?)))
 }
 
-pub(super) fn failed(error: std::io::Error) -> Error {
-    Error::failed(
+pub(super) fn run_error(error: std::io::Error) -> Error {
+    Error::failure(
         "a file of the first fold, in the state's folder, cannot be written or read; check the disk, then start again",
     )
     .because(error)
 }
 
 /// The error of a thread that panicked.
-pub(super) fn broken_off(_: Box<dyn std::any::Any + Send>) -> Result<()> {
-    Err(Error::failed("a thread of the first fold broke off; start again"))
+pub(super) fn panic_error(_: Box<dyn std::any::Any + Send>) -> Result<()> {
+    Err(Error::failure("a thread of the first fold broke off; start again"))
 }
 
 fn too_long(error: std::num::TryFromIntError) -> Error {
-    Error::failed("a row is longer than a file of the first fold can hold").because(error)
+    Error::failure("a row is longer than a file of the first fold can hold").because(error)
 }
 
-fn damaged() -> Error {
-    Error::failed("a file of the first fold was changed by another program; start again")
+fn damage_error() -> Error {
+    Error::failure("a file of the first fold was changed by another program; start again")
 }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
-use super::runs::{failed, read_frame, write_frame};
-use super::sources::{OrderedSource, in_order};
+use super::merge_order::{OrderedSource, in_order};
+use super::runs::{read_frame, run_error, write_frame};
 use crate::error::Result;
 
 const HELD_BYTES: usize = 32 << 20;
@@ -37,14 +37,14 @@ impl Sorter {
     fn put_aside(&mut self) -> Result<()> {
         self.pairs.sort_unstable();
         if let Some(folder) = self.path.parent() {
-            crate::private_files::create_folder(folder).map_err(failed)?;
+            crate::private_files::create_folder(folder).map_err(run_error)?;
         }
-        let file = File::create(self.run(self.runs)).map_err(failed)?;
+        let file = File::create(self.run(self.runs)).map_err(run_error)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
         for (key, value) in self.pairs.drain(..) {
             write_frame(&mut file, &key, &value)?;
         }
-        file.flush().map_err(failed)?;
+        file.flush().map_err(run_error)?;
         (self.bytes, self.runs) = (0, self.runs + 1);
         Ok(())
     }
@@ -56,11 +56,11 @@ impl Sorter {
     }
 
     /// Everything, by key.
-    pub(super) fn sorted(mut self) -> Result<impl Iterator<Item = Result<Pair>>> {
+    pub(super) fn into_sorted(mut self) -> Result<impl Iterator<Item = Result<Pair>>> {
         self.pairs.sort_unstable();
         let mut sources: Vec<OrderedSource<Pair>> = Vec::new();
         for number in 0..self.runs {
-            let file = File::open(self.run(number)).map_err(failed)?;
+            let file = File::open(self.run(number)).map_err(run_error)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             sources.push(Box::new(std::iter::from_fn(move || read_frame(&mut file).transpose())));
         }

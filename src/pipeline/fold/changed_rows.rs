@@ -56,7 +56,7 @@ impl StateWriter {
                     let earlier = entry.has_events.then(|| entry.after.registers.clone());
                     entry.has_events = true;
                     let (at, registers) = (&input.record.partition, &entry.after.registers);
-                    let supposed = (!self.is_settled).then(|| registers.supposing(event)).flatten();
+                    let supposed = (!self.is_settled).then(|| registers.as_if_latest(event)).flatten();
                     superseded.note(at, registers.is_above(event.version), self.tuning.superseded_run);
                     if let Err(reason) = apply_one(&mut entry.after, event, &input.record, progress) {
                         poison.push(DeadLetter::from_record(&input.record, &reason));

@@ -13,7 +13,7 @@ use crate::projection::{Entities, EntityReader, Limits, NewFragment, Projection,
 use crate::state::Snapshot;
 
 /// Entities of a snapshot, which notes those that are read.
-struct Noting<'a> {
+struct EntityRecorder<'a> {
     snapshot: &'a Snapshot,
     /// So many members of a relation are visited.
     count: usize,
@@ -27,13 +27,13 @@ pub(super) fn contributors(
     id: &str,
     count: usize,
 ) -> Result<BTreeSet<(EntityType, String)>> {
-    let noting = Noting { snapshot, count, read: RefCell::default() };
+    let noting = EntityRecorder { snapshot, count, read: RefCell::default() };
     let limits = Limits { max_embedded_contacts: count };
     projection.materialise(&noting, id, limits, 0, &mut Vec::new())?;
     Ok(noting.read.into_inner())
 }
 
-impl Noting<'_> {
+impl EntityRecorder<'_> {
     fn note(&self, kind: EntityType, id: &str) {
         self.read.borrow_mut().insert((kind, id.to_owned()));
     }
@@ -54,7 +54,7 @@ impl Noting<'_> {
     }
 }
 
-impl Entities for Noting<'_> {
+impl Entities for EntityRecorder<'_> {
     fn entity(&self, entity_type: EntityType, id: &str, read: &mut EntityReader<'_>) -> Result<()> {
         self.note(entity_type, id);
         self.snapshot.entity(entity_type, id, read)

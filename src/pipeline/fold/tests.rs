@@ -1,13 +1,13 @@
 //! The marks of a fold of late events.
 
 use super::*;
-use crate::dead_letter::Nowhere;
+use crate::dead_letter::NoDeadLetters;
 use crate::event::{Action, Event, EventField};
 use crate::plan::{CONTACT, ORGANISATION};
 use crate::plan::{CONTACTS, builtin};
 use crate::state::memory::MemoryStore;
 
-fn decoded_record(
+fn record_with_event(
     kind: EntityType,
     id: &str,
     version: u64,
@@ -32,11 +32,11 @@ fn an_overtaken_event_marks_what_it_would_have_changed_as_long_as_others_may_hav
     for is_settled in [false, true] {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
         let mut state_writer =
-            StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
+            StateWriter::new(state, vec![CONTACTS], Box::new(NoDeadLetters), Tuning::small()).unwrap();
         for event in [
-            decoded_record(CONTACT, "c", 1, Action::Merge, Some(("organisationId", "\"below\""))),
-            decoded_record(ORGANISATION, "below", 2, Action::Merge, Some(("parentId", "\"above\""))),
-            decoded_record(ORGANISATION, "above", 9, Action::Delete, None),
+            record_with_event(CONTACT, "c", 1, Action::Merge, Some(("organisationId", "\"below\""))),
+            record_with_event(ORGANISATION, "below", 2, Action::Merge, Some(("parentId", "\"above\""))),
+            record_with_event(ORGANISATION, "above", 9, Action::Delete, None),
         ] {
             state_writer.fold(&[event], &[]).unwrap();
         }
@@ -44,7 +44,7 @@ fn an_overtaken_event_marks_what_it_would_have_changed_as_long_as_others_may_hav
         state_writer.set_settled(is_settled);
         // Elsewhere this came before the delete, and the contact was delivered with an ancestor.
         let overtaken =
-            decoded_record(ORGANISATION, "above", 8, Action::Replace, Some(("parentId", "\"top\"")));
+            record_with_event(ORGANISATION, "above", 8, Action::Replace, Some(("parentId", "\"top\"")));
         state_writer.fold(&[overtaken], &[]).unwrap();
         let mut marked = Vec::new();
         loop {

@@ -142,7 +142,7 @@ impl Simulation {
             }
             self.trouble();
             self.event(event > self.begins_at);
-            if let Some((at, index, document)) = self.world.broken_promise() {
+            if let Some((at, index, document)) = self.world.find_broken_promise() {
                 let stored = self.world.indexes[index][document];
                 return Err(format!(
                     "index {index} is said to hold {at:?}, and its document {document} is {stored:?}"
@@ -308,9 +308,9 @@ impl Simulation {
         }
         // Who pauses hears nothing, and takes it for unanswered when it wakes.
         let answer = answer.filter(|_| number < 2 || !is_sleeping);
-        let is_done = process.answered(&self.world, request, answer);
+        let is_done = process.take_answer(&self.world, request, answer);
         if let Some(instance) = self.instances.get_mut(number) {
-            instance.answered(request.document, is_done);
+            instance.note_answer(request.document, is_done);
         }
     }
 
@@ -384,12 +384,12 @@ fn simulate(seed: u64, rules: Rules) -> Result<(), String> {
 }
 
 /// The seeds whose run ends wrong.
-fn wrong(seeds: std::ops::Range<u64>, rules: Rules) -> Vec<u64> {
+fn find_wrong(seeds: std::ops::Range<u64>, rules: Rules) -> Vec<u64> {
     seeds.filter(|seed| simulate(*seed, rules).is_err()).collect()
 }
 
 fn loses(name: &str, seeds: u64, rules: Rules) {
-    let wrong = wrong(0..seeds, rules);
+    let wrong = find_wrong(0..seeds, rules);
     println!("{name}: {} of {seeds} runs end wrong", wrong.len());
     assert!(!wrong.is_empty(), "{name}: the simulation sees no harm in it");
 }

@@ -23,20 +23,20 @@ fn direct(queue: &Queue, max: usize) -> Vec<DocumentKey> {
     queue.take(Priority::Direct, max, &|_| true)
 }
 
-fn scanned(queue: &Queue, found: Vec<DocumentKey>, began: u64, ended: bool) {
+fn add_scanned(queue: &Queue, found: Vec<DocumentKey>, began: u64, ended: bool) {
     let part = queue.next_scan().unwrap();
     queue.add_scanned(&part, found, began, (!ended).then(|| vec![1]));
 }
 
-fn scanned_queue() -> Queue {
+fn queue_after_scan() -> Queue {
     let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
-    scanned(&queue, Vec::new(), 1, true);
+    add_scanned(&queue, Vec::new(), 1, true);
     queue
 }
 
 #[test]
 fn the_low_watermark_waits_for_the_oldest_mark() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("a")], Priority::Direct, None, 200);
     queue.note_commit(3, &at(12), vec![key("b")], Priority::Direct, None, 300);
     assert_eq!(queue.low_watermark(), Some(at(10)));
@@ -54,7 +54,7 @@ fn the_low_watermark_waits_for_the_oldest_mark() {
 #[test]
 fn documents_of_one_member_are_in_one_request_or_wait_for_each_other() {
     let child = |owner: &str| -> DocumentKey { (ORGANISATIONS, child_key("contacts", owner, "c1").into()) };
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![child("o1"), child("o2")], Priority::Direct, None, 200);
     assert_eq!(take(&queue, 2), [child("o1"), child("o2")]);
     queue.note_commit(3, &at(12), vec![child("o3"), key("c1")], Priority::Direct, None, 300);
@@ -73,7 +73,7 @@ fn documents_of_one_member_are_in_one_request_or_wait_for_each_other() {
 
 #[test]
 fn a_document_marked_while_on_its_way_goes_again() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("a")], Priority::Direct, None, 200);
     take(&queue, 1);
     queue.note_commit(3, &at(12), vec![key("a")], Priority::Direct, None, 300);
@@ -84,14 +84,14 @@ fn a_document_marked_while_on_its_way_goes_again() {
 
 #[test]
 fn what_does_not_fit_is_scanned_for_and_holds_the_low_watermark() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     let many = (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect();
     queue.note_commit(2, &at(11), many, Priority::Background, None, 200);
     let keys = take(&queue, usize::MAX);
     queue.finish(keys.into_iter().map(|key| (key, true)));
     assert_eq!(queue.low_watermark(), Some(at(10)));
     assert!(queue.next_scan().is_some());
-    scanned(&queue, vec![key("last")], 2, true);
+    add_scanned(&queue, vec![key("last")], 2, true);
     assert_eq!(queue.low_watermark(), Some(at(10)));
     take(&queue, 1);
     queue.finish([(key("last"), true)]);
@@ -101,7 +101,7 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_low_watermark() {
 
 #[test]
 fn a_document_marked_again_on_its_way_waits_since_that_mark() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("a")], Priority::Direct, None, 200);
     assert_eq!(take(&queue, 1), [key("a")]);
     queue.note_commit(3, &at(12), vec![key("a")], Priority::Direct, None, 300);
@@ -114,7 +114,7 @@ fn a_document_marked_again_on_its_way_waits_since_that_mark() {
 
 #[test]
 fn a_document_that_a_backfill_has_taken_goes_again_after_that_and_not_beside_it() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("a")], Priority::Direct, None, 200);
     let part = queue.begin_chunk(CONTACTS, 1);
     for id in ["a", "b", "c"] {
@@ -141,7 +141,7 @@ fn a_document_that_a_backfill_has_taken_goes_again_after_that_and_not_beside_it(
 
 #[test]
 fn a_direct_change_overtakes_a_fan_out() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("storm"), key("a")], Priority::Background, None, 200);
     queue.note_commit(3, &at(12), vec![key("a")], Priority::Direct, None, 300);
     assert_eq!(take(&queue, 1), [key("a")]);
@@ -162,7 +162,7 @@ fn a_scan_is_repeated_for_what_was_left_since_it_began() {
 fn a_scan_that_was_under_way_begins_anew_when_what_waits_is_forgotten() {
     let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
     let part = queue.next_scan().unwrap();
-    scanned(&queue, vec![key("a")], 1, false);
+    add_scanned(&queue, vec![key("a")], 1, false);
     assert_eq!(queue.next_scan().unwrap().cursor, vec![1]);
     queue.forget();
     assert_eq!(queue.next_scan().unwrap().cursor, Vec::<u8>::new());
@@ -175,14 +175,14 @@ fn a_mark_that_a_scan_finds_of_a_document_that_a_backfill_has_taken_is_not_passe
     let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
     let part = queue.begin_chunk(CONTACTS, 1);
     assert!(queue.take_for_chunk(part, &key("a")));
-    scanned(&queue, vec![key("a")], 2, true);
+    add_scanned(&queue, vec![key("a")], 2, true);
     queue.finish_chunk(part);
     assert_eq!(take(&queue, 9), [key("a")]);
 }
 
 #[test]
 fn an_older_change_of_a_document_that_a_backfill_has_taken_holds_the_low_watermark() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("a")], Priority::Direct, None, 200);
     queue.note_commit(3, &at(12), vec![], Priority::Direct, None, 300);
     let part = queue.begin_chunk(CONTACTS, 3);
@@ -196,7 +196,7 @@ fn an_older_change_of_a_document_that_a_backfill_has_taken_holds_the_low_waterma
 
 #[test]
 fn the_low_watermark_waits_for_what_a_fan_out_marked() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("renamed")], Priority::Direct, Some(2), 200);
     queue.note_commit(3, &at(11), vec![key("a"), key("b")], Priority::Background, None, 300);
     assert_eq!(take(&queue, 1), [key("renamed")]);
@@ -214,7 +214,7 @@ fn the_low_watermark_waits_for_what_a_fan_out_marked() {
 #[test]
 fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait_or_are_on_their_way() {
     for is_on_its_way in [false, true] {
-        let queue = scanned_queue();
+        let queue = queue_after_scan();
         queue.note_commit(2, &at(11), Vec::new(), Priority::Direct, Some(2), 200);
         queue.note_commit(3, &at(12), vec![key("a")], Priority::Direct, Some(2), 300);
         if is_on_its_way {
@@ -241,14 +241,14 @@ fn a_mark_that_a_scan_finds_is_as_old_as_can_be_also_when_its_document_waits_or_
         if is_on_its_way {
             assert_eq!(take(&queue, 1), [key("a")]);
         }
-        scanned(&queue, vec![key("a")], 8, true);
+        add_scanned(&queue, vec![key("a")], 8, true);
         assert_eq!(queue.low_watermark(), None, "it may have been marked before the start: {is_on_its_way}");
     }
 }
 
 #[test]
 fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_since_its_change() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), Vec::new(), Priority::Direct, Some(2), 200);
     let many = || (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
     queue.note_commit(3, &at(12), many(), Priority::Background, Some(2), 300);
@@ -263,13 +263,13 @@ fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_sin
     queue.finish(keys.into_iter().map(|key| (key, true)));
     assert!(queue.waiting().more, "the last of them lies in the state");
     assert_eq!(queue.low_watermark(), Some(at(10)), "and waits since step 2");
-    scanned(&queue, Vec::new(), 4, true);
+    add_scanned(&queue, Vec::new(), 4, true);
     assert_eq!(queue.low_watermark(), Some(at(12)));
 }
 
 #[test]
 fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     for step in 2..100 {
         queue.note_commit(step, &at(11), vec![key("hot")], Priority::Background, None, 200);
         queue.note_commit(step, &at(11), vec![key("hot")], Priority::Direct, None, 200);
@@ -280,7 +280,7 @@ fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
 
 #[test]
 fn what_had_no_room_goes_before_what_came_later_and_keeps_its_age() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("a"), key("b"), key("c")], Priority::Direct, None, 200);
     let keys = take(&queue, 3);
     queue.note_commit(3, &at(12), vec![key("d"), key("c")], Priority::Direct, None, 300);
@@ -296,7 +296,7 @@ fn what_had_no_room_goes_before_what_came_later_and_keeps_its_age() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_document_gives_way_for_a_moment_when_it_changes_again() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     queue.note_commit(2, &at(11), vec![key("large"), key("other")], Priority::Direct, None, 200);
     assert_eq!(take(&queue, 1), [key("large")]);
     queue.note_sent([(&key("large"), 64 << 20)].into_iter());
@@ -320,7 +320,7 @@ async fn a_large_document_gives_way_for_a_moment_when_it_changes_again() {
 
 #[test]
 fn a_request_is_of_one_projection_and_they_take_turns() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     let [a, b, d] = ["a", "b", "d"].map(key);
     let c = (ORGANISATIONS, "c".into());
     let marked = vec![a.clone(), c.clone(), b.clone(), d.clone()];
@@ -337,7 +337,7 @@ fn a_request_is_of_one_projection_and_they_take_turns() {
 
 #[test]
 fn a_projection_is_shown_up_to_what_waits_for_its_own_index() {
-    let queue = scanned_queue();
+    let queue = queue_after_scan();
     let large = (ORGANISATIONS, "o".into());
     queue.note_commit(2, &at(11), vec![key("a"), large], Priority::Direct, None, 200);
     let shown = |projection| queue.low_watermark_of(Some(projection));

@@ -12,7 +12,7 @@ impl Stream {
     pub(super) fn end_load(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.first, First::Done) {
             First::Loading(load) if load.is_short() => {
-                let step = self.state_writer.loaded(*load)?;
+                let step = self.state_writer.end_load(*load)?;
                 self.publish(step, Priority::Direct)
             }
             First::Loading(_) => {
@@ -42,7 +42,7 @@ impl Stream {
         if load.is_through()
             && let First::Loading(load) = std::mem::replace(&mut self.first, First::Done)
         {
-            let step = self.state_writer.loaded(*load)?;
+            let step = self.state_writer.end_load(*load)?;
             self.publish(step, Priority::Direct)?;
         }
         Ok(true)

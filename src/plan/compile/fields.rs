@@ -2,7 +2,7 @@
 
 use crate::model;
 use crate::model::program::Program;
-use crate::plan::types::{Absent, CountedProgram, FieldPlan, FieldType};
+use crate::plan::types::{AbsenceRule, CountedProgram, FieldPlan, FieldType};
 use crate::plan::{ConditionPlan, FieldSet};
 
 /// The plan of a declared field of an entity type.
@@ -22,15 +22,15 @@ pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
     };
     let absent = field.default.as_ref().and_then(|default| {
         Some(match default {
-            model::Default::Join { fields, with } => Absent::Join {
+            model::Default::Join { fields, with } => AbsenceRule::Join {
                 fields: fields.iter().map(|name| forever(name)).collect(),
-                with: escaped(with),
+                with: escape(with),
             },
-            model::Default::Value(value) => Absent::Value(canonical(value)),
+            model::Default::Value(value) => AbsenceRule::Value(canonical(value)),
             // The model was checked: its programs can be compiled.
             model::Default::Jq(program) => {
                 let name = format!("{entity}.{}", field.name);
-                Absent::Program(CountedProgram::new(&name, Program::compile(program).ok()?))
+                AbsenceRule::Program(CountedProgram::new(&name, Program::compile(program).ok()?))
             }
         })
     });
@@ -43,7 +43,7 @@ pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
 }
 
 /// A text as it stands within a JSON string.
-fn escaped(text: &str) -> Vec<u8> {
+fn escape(text: &str) -> Vec<u8> {
     let quoted = serde_json::to_string(text).unwrap_or_default();
     quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().into()
 }

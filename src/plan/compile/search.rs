@@ -107,8 +107,8 @@ impl SearchCompiler<'_> {
             sorts: self.sorts(),
             under: self.search.under.as_deref().and_then(|path| self.under(path)),
             hit: self.search.hit.iter().map(|name| forever(name)).collect(),
-            hidden: self.hidden(),
-            referred: self.search.embeds.iter().filter_map(|searched| self.referred(searched)).collect(),
+            hidden: self.names_to_hide(),
+            referred: self.search.embeds.iter().filter_map(|searched| self.plan_referred(searched)).collect(),
             members,
         }
     }
@@ -190,12 +190,12 @@ impl SearchCompiler<'_> {
                 members = Some(way.to_owned());
             }
         }
-        let joined = self.joined(path);
+        let joined = self.child_embed(path);
         Some(UnderPlan { entity: embed.entity.clone(), at, above, members, joined })
     }
 
     /// The `from` embeds and the undeclared fields, unless hits show them.
-    fn hidden(&self) -> Vec<&'static str> {
+    fn names_to_hide(&self) -> Vec<&'static str> {
         let embeds = self.projection.embeds.iter();
         let embeds = embeds.filter(|embed| matches!(embed.relation, Relation::From(_)));
         let names = embeds.map(|embed| &embed.name).chain(&self.projection.rest);
@@ -223,10 +223,10 @@ impl SearchCompiler<'_> {
         let Relation::From(from) = &embed.relation else { return None };
         let searched = self.search.embeds.iter().find(|found| found.embed == path);
         let name = |name: &Option<String>| name.as_deref().map(forever);
-        let joined = self.joined(path);
+        let joined = self.child_embed(path);
         Some(MembersPlan {
             path: forever(path),
-            words: searched.and_then(|found| words::embedded(self.model, embed, found)),
+            words: searched.and_then(|found| words::fields_of_embed(self.model, embed, found)),
             label: label(path),
             hit: searched.map_or(Vec::new(), |found| found.hit.iter().map(|name| forever(name)).collect()),
             count: name(&from.count),
@@ -238,13 +238,13 @@ impl SearchCompiler<'_> {
     }
 
     /// The embed whose members are children and that a path begins with.
-    fn joined(&self, path: &str) -> Option<&'static str> {
+    fn child_embed(&self, path: &str) -> Option<&'static str> {
         let first = path.split('.').next();
-        let mut joined = self.projection.joined().map(|(embed, _)| embed.name.as_str());
+        let mut joined = self.projection.child_embeds().map(|(embed, _)| embed.name.as_str());
         joined.find(|name| Some(*name) == first).map(forever)
     }
 
-    fn referred(&self, searched: &EmbedSearch) -> Option<ReferredPlan> {
+    fn plan_referred(&self, searched: &EmbedSearch) -> Option<ReferredPlan> {
         let embed = self.projection.embeds.iter().find(|embed| embed.name == searched.embed)?;
         if matches!(embed.relation, Relation::From(_)) {
             return None;

@@ -7,18 +7,22 @@ use crate::searchable_fields::{Class, SearchableFields};
 /// The searched fields of a document itself.
 pub(super) fn own(model: &Model, projection: &model::Projection) -> Option<SearchableFields> {
     let search = projection.search.as_ref()?;
-    Some(searched(model, &projection.of, &search.title, (&search.words, &search.phones)))
+    Some(order_fields(model, &projection.of, &search.title, (&search.words, &search.phones)))
 }
 
 /// The searched fields of an embedded object.
-pub(super) fn embedded(model: &Model, embed: &Embed, search: &EmbedSearch) -> Option<SearchableFields> {
+pub(super) fn fields_of_embed(
+    model: &Model,
+    embed: &Embed,
+    search: &EmbedSearch,
+) -> Option<SearchableFields> {
     let named = search.words.iter().find(|name| *name == "name");
     let title = named.or(search.words.first()).or(search.phones.first())?;
-    Some(searched(model, &embed.entity, title, (&search.words, &search.phones)))
+    Some(order_fields(model, &embed.entity, title, (&search.words, &search.phones)))
 }
 
 /// The title first, and those that say most before the rest.
-fn searched(
+fn order_fields(
     model: &Model,
     entity: &str,
     title: &str,

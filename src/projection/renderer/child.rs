@@ -23,11 +23,11 @@ impl Renderer<'_> {
         let mut object = Object::open(out);
         let value = object.value(child.embed.name);
         self.member(value, child.embed, child.relation, child.member, &row)?;
-        object.nested(JOIN, |join| {
+        object.object(JOIN, |join| {
             join.text("name", child.embed.name);
             join.text("parent", &child.owner);
         });
-        object.nested("_log", |log| log.number("position", position));
+        object.object("_log", |log| log.number("position", position));
         object.close();
         Ok(true)
     }

@@ -60,7 +60,7 @@ impl Renderer<'_> {
     }
 
     fn type_of(&self, embed: &EmbedPlan) -> Result<EntityType> {
-        self.plan.entity_type_of_number(embed.to).ok_or_else(|| broken(embed.name))
+        self.plan.entity_type_of_number(embed.to).ok_or_else(|| damage_error(embed.name))
     }
 
     fn reference(
@@ -79,7 +79,7 @@ impl Renderer<'_> {
         }
         let header = self.header(self.type_of(embed)?, id)?;
         if header.liveness != Liveness::Deleted {
-            self.referred(object.value(Name::plain(embed.name)), embed, id, &header)?;
+            self.write_referred(object.value(Name::plain(embed.name)), embed, id, &header)?;
             push_words(words, embed, &header);
         }
         Ok(())
@@ -111,14 +111,14 @@ impl Renderer<'_> {
             if number > 0 {
                 out.push(b',');
             }
-            self.referred(out, embed, &entity.id, &entity.header)?;
+            self.write_referred(out, embed, &entity.id, &entity.header)?;
         }
         out.push(b']');
         Ok(())
     }
 
     /// Writes the object of an entity that a reference names.
-    pub(super) fn referred(
+    pub(super) fn write_referred(
         &self,
         out: &mut Vec<u8>,
         embed: &EmbedPlan,
@@ -145,7 +145,7 @@ impl Renderer<'_> {
         id: &str,
         place: ChildMembers,
     ) -> Result<MemberCount> {
-        let relation = self.plan.relation_of_number(from.relation).ok_or_else(|| broken(embed.name))?;
+        let relation = self.plan.relation_of_number(from.relation).ok_or_else(|| damage_error(embed.name))?;
         let max = match from.max {
             Maximum::Of(max) => max,
             Maximum::Configured => u64::try_from(self.limits.max_embedded_contacts).unwrap_or(u64::MAX),
@@ -199,7 +199,7 @@ impl Renderer<'_> {
             out.extend_from_slice(row);
             return Ok(());
         }
-        let (members, references) = open(row).ok_or_else(|| broken(&relation.name))?;
+        let (members, references) = open(row).ok_or_else(|| damage_error(&relation.name))?;
         let mut object = Object::open(out);
         object.members(members);
         for inner in &embed.embeds {
@@ -232,8 +232,8 @@ fn append(words: &mut Vec<u8>, more: &[u8]) {
     }
 }
 
-fn broken(what: &str) -> Error {
-    Error::failed(format!(
+fn damage_error(what: &str) -> Error {
+    Error::failure(format!(
         "a row of {what} in the state is damaged; delete the state's folder and start again to replay"
     ))
 }

@@ -132,8 +132,8 @@ impl<'a> OwnEntity<'a> {
 
 /// Writes the fields that are not declared.
 fn write_rest(object: &mut Object<'_>, rest: &str, entity: &Fields<'_>, known: &[&str]) {
-    let mut unknown = entity.beside(known).peekable();
+    let mut unknown = entity.fields_except(known).peekable();
     if unknown.peek().is_some() {
-        object.nested(rest, |object| unknown.for_each(|(name, json)| object.raw(name, json)));
+        object.object(rest, |object| unknown.for_each(|(name, json)| object.raw(name, json)));
     }
 }

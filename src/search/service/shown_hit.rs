@@ -59,7 +59,7 @@ pub(super) fn hit(hit: Hit, request: &Request) -> Value {
         copy(&mut shown, (name, name), &hit.document);
     }
     shown.insert("highlights".to_owned(), highlight::document(&hit.document, plan, terms).into());
-    for ((_, members, searched), matched) in plan.searched_members().zip(&hit.matched) {
+    for ((_, members, searched), matched) in plan.members_to_search().zip(&hit.matched) {
         let matched: Vec<Value> =
             matched.iter().map(|found| member(found, members, searched, terms)).collect();
         shown.insert(members.label.clone(), matched.into());

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Scenario;
 use crate::json::remove_own;
-use crate::plan::{ChildKey, id_and_owner, shown_key};
+use crate::plan::{ChildKey, display_key, id_and_owner};
 
 impl Scenario {
     /// No instance has seen more foreign writes than there were.
@@ -42,7 +42,7 @@ impl Scenario {
         let expected = self.world.domain.documents(&self.world.log.lock().unwrap().events());
         let server = self.world.server.lock().unwrap();
         for (number, projection) in self.world.domain.projections.iter().enumerate() {
-            let index = server.published(number).ok_or("an alias is gone")?;
+            let index = server.index_behind(number).ok_or("an alias is gone")?;
             let name = projection.name();
             let mut left = expected[name].clone();
             for (id, found) in &index.documents() {
@@ -64,14 +64,14 @@ impl Scenario {
                     // cut-off records: `verify --repair` does.
                     None if self.has_cut => {}
                     expected => {
-                        let id = shown_key(id);
+                        let id = display_key(id);
                         return Err(format!("{name}/{id} is {stored}, and the log makes {expected:?} of it"));
                     }
                 }
             }
             for (id, expected) in left {
                 if !self.is_rejected(name, &id, &expected)? {
-                    let id = shown_key(&id);
+                    let id = display_key(&id);
                     return Err(format!("{name}/{id} is missing, and the log makes {expected} of it"));
                 }
             }

@@ -88,7 +88,7 @@ fn of_properties(
                     path,
                     Value::Null,
                     after.to_value(),
-                    added(after, dynamic),
+                    judge_addition(after, dynamic),
                 ));
             }
             (Some(before), None) => {
@@ -105,7 +105,7 @@ fn of_properties(
 }
 
 /// A field that is new: documents can hold values for it already, unless they were rejected.
-fn added(field: &MappingNode, dynamic: &str) -> Consequence {
+fn judge_addition(field: &MappingNode, dynamic: &str) -> Consequence {
     let shows_at_once =
         dynamic == "strict" || field.kind() == "alias" || field.text("enabled") == Some("false");
     if shows_at_once { Consequence::PLACE } else { Consequence::PLACE_AND_SEND }

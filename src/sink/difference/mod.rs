@@ -119,13 +119,13 @@ pub fn content(live: &Value, file: &Value) -> Vec<MappingDifference> {
 
 /// The settings of an index, or of a mapping's file, by their whole names without `index.` before them; scalars as text.
 pub fn settings(of: &Value) -> BTreeMap<String, Value> {
-    settings::flat(of.get("settings").unwrap_or(&Value::Null))
+    settings::flatten(of.get("settings").unwrap_or(&Value::Null))
 }
 
 /// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same
 /// wherever the documents lie. `meta` is the index's note on its making. An index that does not keep the file
 /// is compared by the documents' shape alone.
-pub fn embedded_differences(meta: &Value, file: &Value, shape: &Shape) -> Vec<MappingDifference> {
+pub fn differences_of_embedded(meta: &Value, file: &Value, shape: &Shape) -> Vec<MappingDifference> {
     let built = meta.get("mapping");
     let mut live = built.cloned().unwrap_or_else(|| serde_json::json!({"mappings": {}}));
     if let Some(mappings) = live.get_mut("mappings").and_then(Value::as_object_mut) {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, MODEL, MappingDifference, calls_for, differences, embedded_differences};
+use super::{Call, MODEL, MappingDifference, calls_for, differences, differences_of_embedded};
 use crate::model::mapping::Shape;
 
 /// Values are cut to so many letters in the text.
@@ -81,7 +81,7 @@ impl MappingReport {
     }
 
     /// The report on an embedded index: `meta` is the index's note on its making.
-    pub fn embedded(
+    pub fn of_embedded(
         projection: &str,
         index: &str,
         meta: &Value,
@@ -91,7 +91,7 @@ impl MappingReport {
         estimate: Option<Estimate>,
     ) -> Self {
         let hash_differs = meta.get("mapping_hash").and_then(Value::as_str) != Some(hash);
-        let found = embedded_differences(meta, file, shape);
+        let found = differences_of_embedded(meta, file, shape);
         let mut report = Self::of(projection, index, found, hash_differs, estimate);
         if hash_differs && report.calls_for == Call::Nothing && meta.get("mapping").is_none() {
             report.advice = format!(
@@ -130,7 +130,7 @@ impl MappingReport {
 
     /// The same report of an index that a rollback put back.
     #[must_use]
-    pub fn kept_by_a_rollback(self) -> Self {
+    pub fn after_rollback(self) -> Self {
         let advice = format!(
             "the index was put back by a rollback, and `run` goes on with it until the file changes again. `tributary \
              reindex {}` builds one with the file as it is",
@@ -157,7 +157,7 @@ impl MappingReport {
                 _ => "in place",
             };
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };
-            let (before, after) = shown(before, after);
+            let (before, after) = excerpts(before, after);
             // Writing into a text does not fail.
             let _ = writeln!(text, "  {path}: {before} -> {after}  ({what}{note})");
         }
@@ -221,7 +221,7 @@ fn advice(
 }
 
 /// Two values for people. Long ones are shown around their first difference, so that they do not look alike.
-fn shown(before: &Value, after: &Value) -> (String, String) {
+fn excerpts(before: &Value, after: &Value) -> (String, String) {
     let text = |value: &Value| if value.is_null() { "nothing".to_owned() } else { value.to_string() };
     let (before, after) = (text(before), text(after));
     let same = before.chars().zip(after.chars()).take_while(|(one, other)| one == other).count();

@@ -72,7 +72,7 @@ const DEFAULTS: &[(&str, &str)] = &[("number_of_shards", "1"), ("number_of_repli
 
 /// The differences between the settings of a live index and those that are wanted.
 pub(super) fn differences(live: &Value, file: &Value) -> Vec<MappingDifference> {
-    let (mut before, mut after) = (flat(live), flat(file));
+    let (mut before, mut after) = (flatten(live), flatten(file));
     before.retain(|name, _| !is_among(OF_THE_SERVER, name));
     if !after.contains_key("replication.type") {
         // OpenSearch writes that of its cluster into every index.
@@ -92,22 +92,22 @@ pub(super) fn differences(live: &Value, file: &Value) -> Vec<MappingDifference> 
     let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
     let difference = |name: &String| {
         let value = |side: &BTreeMap<String, Value>| side.get(name).cloned().unwrap_or_default();
-        let judged = if after.contains_key(name) { judged(name) } else { left_out(name) };
+        let judged = if after.contains_key(name) { judge(name) } else { judge_omission(name) };
         MappingDifference::new(format!("settings.index.{name}"), value(&before), value(&after), judged)
     };
     differing.map(difference).collect()
 }
 
 /// A setting that the file does not name may be an operator's or a template's, so that a dynamic one is left alone.
-fn left_out(name: &str) -> Consequence {
+fn judge_omission(name: &str) -> Consequence {
     if is_among(DYNAMIC, name) {
         Consequence(Call::Nothing, false, "the file does not name it, and it stays as it is")
     } else {
-        judged(name)
+        judge(name)
     }
 }
 
-fn judged(name: &str) -> Consequence {
+fn judge(name: &str) -> Consequence {
     if is_among(DYNAMIC, name) {
         Consequence::PLACE
     } else if name.starts_with("analysis.") {
@@ -122,7 +122,7 @@ fn is_among(names: &[&str], name: &str) -> bool {
 }
 
 /// Every setting by its whole name, without `index.` before it.
-pub(super) fn flat(settings: &Value) -> BTreeMap<String, Value> {
+pub(super) fn flatten(settings: &Value) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     put("", settings, &mut found);
     found

@@ -204,7 +204,7 @@ fn a_changed_model_is_told_part_by_part() {
         ("compute low", "1. .low"),
     ]);
     let meta = json!({"shape": built.number, "parts": built.parts});
-    let found = embedded_differences(&meta, &json!({}), &target);
+    let found = differences_of_embedded(&meta, &json!({}), &target);
     let changes: Vec<_> =
         found.iter().map(|one| (one.path.as_str(), one.before.clone(), one.after.clone())).collect();
     let expected = [
@@ -215,7 +215,7 @@ fn a_changed_model_is_told_part_by_part() {
     assert_eq!(changes, expected);
     assert_eq!(calls_for(&found), Call::Rebuild);
     // An index that was built without taking note of the parts.
-    let found = embedded_differences(&json!({"shape": built.number}), &json!({}), &target);
+    let found = differences_of_embedded(&json!({"shape": built.number}), &json!({}), &target);
     assert_eq!(only(&found).0, "shape");
 }
 
@@ -225,7 +225,8 @@ fn long_values_are_shown_from_a_little_before_their_first_difference() {
         let text = |text: &str| Shape::of([("search".to_owned(), text.to_owned())].into());
         let built = text(before);
         let meta = json!({"shape": built.number, "parts": built.parts});
-        let report = MappingReport::embedded("shop", "i", &meta, &json!({}), "h", &text(after), None).text();
+        let report =
+            MappingReport::of_embedded("shop", "i", &meta, &json!({}), "h", &text(after), None).text();
         let line = report.lines().find(|line| line.contains("model: search")).unwrap().to_owned();
         assert!(line.contains("documents or the way in which they are searched"), "{line}");
         let (values, _) = line.split_once("  (").unwrap();
@@ -259,11 +260,11 @@ fn another_shape_calls_for_a_rebuild_whatever_the_mapping() {
     assert_eq!(only(&found), ("shape", Call::Rebuild, false));
     let foreign = json!({"i": {"mappings": mapping, "settings": {}}});
     assert_eq!(calls_for(&differences(&foreign, &json!({"mappings": mapping}), &shape(1))), Call::Rebuild);
-    assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), &mapping, &shape(1)), []);
+    assert_eq!(differences_of_embedded(&json!({"shape": 1, "mapping_hash": "x"}), &mapping, &shape(1)), []);
     let meta = json!({"shape": 1, "mapping": {"mappings": {"properties": {}}}});
     let more = json!({"mappings": {"properties": {"a": {"type": "keyword"}}}});
-    assert_eq!(calls_for(&embedded_differences(&meta, &more, &shape(1))), Call::Addition);
-    assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), &mapping, &shape(2))), Call::Rebuild);
+    assert_eq!(calls_for(&differences_of_embedded(&meta, &more, &shape(1))), Call::Addition);
+    assert_eq!(calls_for(&differences_of_embedded(&json!({"shape": 1}), &mapping, &shape(2))), Call::Rebuild);
 }
 
 #[test]
@@ -303,7 +304,7 @@ fn the_report_says_what_to_do() {
         Some(costs),
     );
     assert!(same.text().ends_with("nothing to do"), "{}", same.text());
-    let embedded = MappingReport::embedded(
+    let embedded = MappingReport::of_embedded(
         "contacts",
         "i",
         &json!({"shape": 1, "mapping_hash": "h"}),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub use self::reader::FilesSource;
 use super::driver::SourceDriver;
-use super::leadership::Alone;
+use super::leadership::SingleInstance;
 use crate::config::SourceKind;
 
 /// A folder, which has no servers and no election.
@@ -20,7 +20,7 @@ pub(super) static FILES: SourceDriver = SourceDriver {
         has_one_form: false,
     },
     open: |config| Ok(Box::new(FilesSource::open(&config.source.path, config.topics())?)),
-    leadership: |_, _| Ok(Arc::new(Alone::default())),
+    leadership: |_, _| Ok(Arc::new(SingleInstance::default())),
     address: "source.path",
     settings: None,
     exposure: |_| None,

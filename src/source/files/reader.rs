@@ -17,12 +17,12 @@ use serde_json::value::RawValue;
 
 use self::replacement::Looks;
 use crate::base64;
-use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
+use crate::error::{Error, REASON_BYTES_MAX, Result, shorten};
 use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::trouble::Trouble;
-use crate::source::{Away, EventSource, Fingerprint, SourceBatch};
+use crate::source::{EventSource, Fingerprint, LogOutage, SourceBatch};
 
 /// The longest line that is read as a record; a longer one is malformed, and is cut.
 const LINE_BYTES_MAX: usize = 64 << 20;
@@ -64,7 +64,7 @@ impl FilesSource {
     pub fn open(folder: &Path, topics: Vec<(String, EntityType)>) -> Result<Self> {
         if !folder.is_dir() {
             let folder = folder.display();
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "source.path: {folder} is no folder; name the one that holds <topic>.jsonl"
             )));
         }
@@ -92,9 +92,10 @@ impl FilesSource {
     fn find(&mut self) -> Result<Vec<TopicPartition>> {
         let mut added = Vec::new();
         let mut found: BTreeMap<(usize, i32), (TopicPartition, EntityType, PathBuf)> = BTreeMap::new();
-        let entries = std::fs::read_dir(&self.folder).map_err(|error| failed("read", &self.folder, error))?;
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(|error| file_error("read", &self.folder, error))?;
         for entry in entries {
-            let path = entry.map_err(|error| failed("read", &self.folder, error))?.path();
+            let path = entry.map_err(|error| file_error("read", &self.folder, error))?.path();
             let Some(stem) =
                 path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".jsonl"))
             else {
@@ -105,7 +106,7 @@ impl FilesSource {
                     let at = TopicPartition::new(Arc::clone(topic), partition);
                     if let Some((_, _, other)) = found.insert((order, partition), (at, *kind, path.clone())) {
                         let (path, other) = (path.display(), other.display());
-                        return Err(Error::failed(format!(
+                        return Err(Error::failure(format!(
                             "{path} and {other} are the same partition; remove one"
                         )));
                     }
@@ -116,8 +117,8 @@ impl FilesSource {
             if self.partitions.iter().any(|partition| partition.at == at) {
                 continue;
             }
-            let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
-            let looks = Looks::of(&file.metadata().map_err(|error| failed("read", &path, error))?);
+            let file = File::open(&path).map_err(|error| file_error("open", &path, error))?;
+            let looks = Looks::of(&file.metadata().map_err(|error| file_error("read", &path, error))?);
             let reader = BufReader::with_capacity(256 << 10, file);
             added.push(at.clone());
             let (next, byte, line_at, last) = (0, 0, 0, None);
@@ -141,8 +142,8 @@ fn partition_of(stem: &str, topic: &str) -> Option<i32> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
-fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
-    Error::failed(format!("cannot {what} {}", path.display())).because(error)
+fn file_error(what: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::failure(format!("cannot {what} {}", path.display())).because(error)
 }
 
 impl EventSource for FilesSource {
@@ -158,7 +159,7 @@ impl EventSource for FilesSource {
                 if next == 0 {
                     continue;
                 }
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "{at}: its file is no longer in {}, the state has read it up to offset {next}. Put it back, or \
                      delete the state's folder and start again to replay",
                     self.folder.display()
@@ -171,8 +172,8 @@ impl EventSource for FilesSource {
         Ok(())
     }
 
-    fn trouble(&self) -> Option<Away<'_>> {
-        self.trouble.away()
+    fn trouble(&self) -> Option<LogOutage<'_>> {
+        self.trouble.outage()
     }
 
     fn end(&mut self) -> Result<Positions> {
@@ -211,12 +212,12 @@ impl Partition {
     /// The next whole line; `None` when there is none yet.
     fn line(&mut self) -> Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
-        let read = self.read_line(&mut line).map_err(|error| failed("read", &self.path, error))?;
+        let read = self.read_line(&mut line).map_err(|error| file_error("read", &self.path, error))?;
         let Some(length) = read else {
             // The part of an unfinished line that was read is read again when the line is whole.
             self.reader
                 .seek(SeekFrom::Start(self.byte))
-                .map_err(|error| failed("read", &self.path, error))?;
+                .map_err(|error| file_error("read", &self.path, error))?;
             return Ok(None);
         };
         self.line_at = self.byte;
@@ -250,12 +251,12 @@ impl Partition {
 
     /// The number of whole lines.
     fn end(&self) -> Result<i64> {
-        let mut file = File::open(&self.path).map_err(|error| failed("open", &self.path, error))?;
-        file.seek(SeekFrom::Start(self.byte)).map_err(|error| failed("read", &self.path, error))?;
+        let mut file = File::open(&self.path).map_err(|error| file_error("open", &self.path, error))?;
+        file.seek(SeekFrom::Start(self.byte)).map_err(|error| file_error("read", &self.path, error))?;
         let mut reader = BufReader::with_capacity(256 << 10, file);
         let mut lines = self.next;
         loop {
-            let buffer = reader.fill_buf().map_err(|error| failed("read", &self.path, error))?;
+            let buffer = reader.fill_buf().map_err(|error| file_error("read", &self.path, error))?;
             if buffer.is_empty() {
                 return Ok(lines);
             }
@@ -269,7 +270,7 @@ impl Partition {
     fn skip_to(&mut self, next: i64, last: Option<&Fingerprint>) -> Result<()> {
         while self.next < next {
             let Some(line) = self.line()? else {
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "{}: the state has read it up to offset {next}, {} ends at offset {}. This is not the log of the \
                      state: put the log back, or delete the state's folder and start again to replay",
                     self.at,
@@ -280,7 +281,7 @@ impl Partition {
             let Some(last) = last.filter(|last| last.offset + 1 == self.next) else { continue };
             let record = self.record(&line);
             if !last.is_of(&record) {
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "{}: the record at offset {} of {} is not the one that the state read (up to offset {next}). This \
                      is not the log of the state: put the log back, or delete the state's folder and start again to replay",
                     self.at,
@@ -302,7 +303,7 @@ impl Partition {
         };
         if let Err(reason) = parsed {
             record.value = Some(line.to_vec());
-            record.malformed = Some(shortened(reason, REASON_BYTES_MAX));
+            record.malformed = Some(shorten(reason, REASON_BYTES_MAX));
         }
         record
     }
@@ -334,11 +335,11 @@ fn parse(line: &[u8], record: &mut Record) -> Result<(), String> {
     let parsed: FileLine<'_> =
         serde_json::from_slice(line).map_err(|error| format!("line: no record ({error})"))?;
     record.key = match parsed.key_base64 {
-        Some(bytes) => decoded("key_base64", bytes)?,
+        Some(bytes) => decode_base64("key_base64", bytes)?,
         None => parsed.key.and_then(text_or_json),
     };
     record.value = match (parsed.value_base64, parsed.value) {
-        (Some(bytes), _) => decoded("value_base64", bytes)?,
+        (Some(bytes), _) => decode_base64("value_base64", bytes)?,
         (None, Some(value)) => (value.get() != "null").then(|| value.get().as_bytes().to_vec()),
         (None, None) => return Err("line: no value; a tombstone says null".to_owned()),
     };
@@ -349,7 +350,7 @@ fn parse(line: &[u8], record: &mut Record) -> Result<(), String> {
 }
 
 /// The bytes of a string in base64, nothing for null.
-fn decoded(name: &str, value: &RawValue) -> Result<Option<Vec<u8>>, String> {
+fn decode_base64(name: &str, value: &RawValue) -> Result<Option<Vec<u8>>, String> {
     if value.get() == "null" {
         return Ok(None);
     }

@@ -23,7 +23,7 @@ use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::source::candidacy::{Candidacy, GroupMembers};
-use crate::source::leadership::{DeliveredPosition, Leadership, delivered, metadata_of};
+use crate::source::leadership::{DeliveredPosition, Leadership, metadata_of, position_from_metadata};
 use crate::source::throttle::LogThrottle;
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -144,8 +144,8 @@ impl Elector {
             place: GroupPlace::Outside,
         };
         let thread = std::thread::Builder::new().name("elector".to_owned()).spawn(move || member.serve());
-        let thread =
-            thread.map_err(|error| Error::failed("the elector's thread cannot be started").because(error))?;
+        let thread = thread
+            .map_err(|error| Error::failure("the elector's thread cannot be started").because(error))?;
         let group = config.group.clone();
         let thread = std::sync::Mutex::new(Some(thread));
         Ok(Self {
@@ -288,7 +288,7 @@ impl Leadership for Elector {
         }
     }
 
-    fn committed(&self) -> Result<DeliveredPosition> {
+    fn writer_position(&self) -> Result<DeliveredPosition> {
         if self.consumer.context().denied.load(Ordering::Relaxed) {
             // A user that may not be a member never becomes the writer.
             return Err(rights::on_group(&self.group));
@@ -313,7 +313,7 @@ impl Leadership for Elector {
                 words.insert(element.metadata().to_owned());
             }
         }
-        Ok(delivered(low_watermark, &words))
+        Ok(position_from_metadata(low_watermark, &words))
     }
 
     fn join(&self) {

@@ -34,7 +34,7 @@ impl TopicIds {
     }
 
     /// The ids of these topics, as far as they are known.
-    pub(super) fn known<'a>(&self, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    pub(super) fn ids_of<'a>(&self, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
         topics.filter_map(|topic| Some((topic.to_owned(), self.first.get(topic)?.clone()))).collect()
     }
 
@@ -51,7 +51,7 @@ impl TopicIds {
     }
 
     /// The sentence about the first topic whose id changed.
-    pub(super) fn recreated(&self) -> Option<String> {
+    pub(super) fn recreation(&self) -> Option<String> {
         let (topic, now) = self.changed.as_ref()?;
         let first = self.first.get(topic)?;
         Some(format!(
@@ -79,7 +79,7 @@ mod tests {
         let mut ids = TopicIds::default();
         let mut note = |topic: &str, from: &str, to: &str| {
             ids.note(&format!("[thrd:main]: Topic {topic} changed id from {from} to {to}"));
-            ids.recreated()
+            ids.recreation()
         };
         assert_eq!(note("a", NONE, "first"), None);
         assert_eq!(note("b", NONE, "other"), None);

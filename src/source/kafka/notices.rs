@@ -61,7 +61,7 @@ impl Notices {
 
     /// The ids of these topics, as far as they are known.
     pub(super) fn topic_ids<'a>(&self, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).known(topics)
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).ids_of(topics)
     }
 
     /// True once a broker has refused the connection.
@@ -75,8 +75,8 @@ impl Notices {
     }
 
     /// The sentence about a topic that was deleted and created again, once a client has seen one.
-    pub(super) fn recreated(&self) -> Option<String> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).recreated()
+    pub(super) fn recreation(&self) -> Option<String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).recreation()
     }
 
     /// True once the brokers have told the topic's id.
@@ -85,9 +85,9 @@ impl Notices {
     }
 
     /// Why no broker can be asked: refused for good, or away for now.
-    pub(super) fn unreachable(&self, error: KafkaError) -> Error {
+    pub(super) fn outage_error(&self, error: KafkaError) -> Error {
         match self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(reason) => Error::failed(format!(
+            Some(reason) => Error::failure(format!(
                 "the broker refuses the connection; check security.protocol, sasl.* and ssl.* of \
                  kafka.properties: {reason}"
             )),

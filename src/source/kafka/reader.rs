@@ -21,7 +21,7 @@ use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::throttle::LogThrottle;
 use crate::source::trouble::Trouble;
-use crate::source::{Away, EventSource, Fingerprint, SourceBatch};
+use crate::source::{EventSource, Fingerprint, LogOutage, SourceBatch};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long one question waits before the first answer.
@@ -110,7 +110,7 @@ impl KafkaSource {
     fn consumer(&self) -> Result<&BaseConsumer<Notices>> {
         self.consumer
             .as_ref()
-            .ok_or_else(|| Error::failed("the log was read before it was started; this is a bug, report it"))
+            .ok_or_else(|| Error::failure("the log was read before it was started; this is a bug, report it"))
     }
 
     /// Tells the consumer the partitions to read, at the first read. A consumer that is closed right after it was told
@@ -122,9 +122,9 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         for (at, next) in &self.next {
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*next))
-                .map_err(|error| failed(at, error))?;
+                .map_err(|error| partition_error(at, error))?;
         }
-        self.consumer()?.assign(&list).map_err(unassigned)
+        self.consumer()?.assign(&list).map_err(assignment_error)
     }
 
     /// Looks whether every topic is there, and takes up partitions that were added; each begins at its first offset. A
@@ -157,7 +157,7 @@ impl KafkaSource {
             let consumer = self.consumer()?;
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*low))
                 .and_then(|()| consumer.incremental_assign(&list))
-                .map_err(|error| failed(at, error))?;
+                .map_err(|error| partition_error(at, error))?;
         }
         Ok(added.into_iter().map(|(at, _)| at).collect())
     }
@@ -187,11 +187,11 @@ impl KafkaSource {
             Some(Code::TopicAuthorizationFailed) => Err(rights::on_topics(&self.topics)),
             Some(Code::GroupAuthorizationFailed) => Err(rights::on_group(&self.config.group)),
             Some(Code::Fatal | Code::SaslAuthenticationFailed | Code::Authentication) => {
-                Err(Error::failed("the log cannot be read; check the brokers and the topics")
+                Err(Error::failure("the log cannot be read; check the brokers and the topics")
                     .because(error.clone()))
             }
             _ => {
-                if self.trouble.away().is_none() && self.throttle.is_due() {
+                if self.trouble.outage().is_none() && self.throttle.is_due() {
                     tracing::warn!(error = %error, "the broker is away or slow, trying again");
                 }
                 Ok(())
@@ -207,7 +207,7 @@ impl KafkaSource {
                 return no_such_offset(at, *next, low, high);
             }
         }
-        Error::failed(
+        Error::failure(
             "a position is no longer in the log; delete the state's folder and start again to replay",
         )
         .because(error.clone())
@@ -268,8 +268,8 @@ fn meet(asker: &BaseConsumer<Notices>, topics: &[(Arc<str>, EntityType)]) -> Res
     }
 }
 
-fn unassigned(error: KafkaError) -> Error {
-    Error::failed("the partitions cannot be assigned; check the topics").because(error)
+fn assignment_error(error: KafkaError) -> Error {
+    Error::failure("the partitions cannot be assigned; check the topics").because(error)
 }
 
 fn partitions(
@@ -292,7 +292,7 @@ fn partitions_within(
             while remainder > 0 && !consumer.context().is_refused() && consumer.poll(NOTICES_WAIT).is_some() {
                 remainder -= 1;
             }
-            consumer.context().unreachable(error)
+            consumer.context().outage_error(error)
         })?;
         if metadata.topics().iter().any(|known| known.name() == &**topic && rights::is_denied(known.error()))
         {
@@ -310,7 +310,7 @@ fn partitions_within(
             );
         }
         if found.len() == before {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the topic {topic} does not exist; create it, or name another in the configuration"
             )));
         }
@@ -318,12 +318,12 @@ fn partitions_within(
     Ok(found)
 }
 
-fn failed(at: &TopicPartition, error: KafkaError) -> Error {
-    Error::failed(format!("{at}: the partition cannot be read")).because(error)
+fn partition_error(at: &TopicPartition, error: KafkaError) -> Error {
+    Error::failure(format!("{at}: the partition cannot be read")).because(error)
 }
 
 fn no_such_offset(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing, or it is another \
          log. Delete the state's folder and start again to replay what there is"
     ))
@@ -341,7 +341,7 @@ impl EventSource for KafkaSource {
         self.consumer = Some(create(&reading(&self.config, found.len()))?);
         self.learn_ids()?;
         if let Some((at, offset)) = positions.iter().find(|(at, _)| !found.contains(at)) {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "{at}: the state is at offset {offset}, the log has no such partition. It is another log: delete \
                  the state's folder and start again to replay"
             )));
@@ -373,12 +373,12 @@ impl EventSource for KafkaSource {
         Ok(())
     }
 
-    fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+    fn find_cut_partitions(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
         if self.cut.is_empty() {
             return Ok(Vec::new());
         }
         let topics: BTreeSet<&str> = self.cut.keys().map(|at| &*at.topic).collect();
-        let compacted = retention::compacted(&self.config, &topics)?;
+        let compacted = retention::find_compacted(&self.config, &topics)?;
         let mut cut = std::mem::take(&mut self.cut);
         cut.retain(|at, _| !compacted.contains(&*at.topic));
         Ok(cut.into_iter().collect())
@@ -393,8 +393,8 @@ impl EventSource for KafkaSource {
         end
     }
 
-    fn trouble(&self) -> Option<Away<'_>> {
-        self.trouble.away()
+    fn trouble(&self) -> Option<LogOutage<'_>> {
+        self.trouble.outage()
     }
 
     fn generation(&self) -> Option<String> {
@@ -453,7 +453,7 @@ impl KafkaSource {
         let positions = self
             .consumer()?
             .position()
-            .map_err(|error| Error::failed("the consumer does not know its positions").because(error))?;
+            .map_err(|error| Error::failure("the consumer does not know its positions").because(error))?;
         for element in positions.elements() {
             let Some((at, next)) = self
                 .next

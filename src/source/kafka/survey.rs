@@ -40,7 +40,7 @@ pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<ClusterSurvey> 
     settings.set("group.id", &config.group).set("allow.auto.create.topics", "false");
     let asker: BaseConsumer<Notices> =
         settings.create_with_context(Notices::default()).map_err(|error| no_client("consumer", &error))?;
-    let cluster = asker.fetch_metadata(None, WAIT).map_err(|error| asker.context().unreachable(error))?;
+    let cluster = asker.fetch_metadata(None, WAIT).map_err(|error| asker.context().outage_error(error))?;
     let partitions: Vec<(String, usize)> = cluster
         .topics()
         .iter()
@@ -56,7 +56,7 @@ pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<ClusterSurvey> 
     };
     let group = group(&asker, &partitions).err().map(|code| match code {
         RDKafkaErrorCode::GroupAuthorizationFailed => rights::on_group(&config.group),
-        other => Error::failed(format!("the brokers do not say what the group {} read", config.group))
+        other => Error::failure(format!("the brokers do not say what the group {} read", config.group))
             .because(other),
     });
     let library = rdkafka::util::get_rdkafka_version().1;

@@ -45,10 +45,10 @@ impl DatabaseSession {
     pub(super) async fn open(config: &PostgresConfig, name: &str) -> Result<Self> {
         let settings = settings(config, name)?;
         let session = match config.sslmode {
-            SslMode::Disable => Self::connected(settings.connect(NoTls)).await?,
+            SslMode::Disable => Self::connect_within(settings.connect(NoTls)).await?,
             mode => {
                 let connector = tls::Connector::new(mode, config.ca_certificate.as_deref())?;
-                Self::connected(settings.connect(connector)).await?
+                Self::connect_within(settings.connect(connector)).await?
             }
         };
         let schema = config.schema.replace('"', "\"\"");
@@ -63,7 +63,7 @@ impl DatabaseSession {
 
     /// The session, once the server has answered. The time limit of the settings is that of TCP: it says nothing of TLS
     /// and of the first messages.
-    pub(super) async fn connected<S, T>(
+    pub(super) async fn connect_within<S, T>(
         connecting: impl Future<
             Output = std::result::Result<(Client, tokio_postgres::Connection<S, T>), tokio_postgres::Error>,
         >,
@@ -131,11 +131,11 @@ pub(super) async fn answer_within<T>(
 ) -> Result<T> {
     match tokio::time::timeout(wait, question).await {
         Ok(answered) => answered.map_err(|error| judge(error, what)),
-        Err(_) => Err(away(format!("PostgreSQL does not answer in time: {what}"))),
+        Err(_) => Err(outage_error(format!("PostgreSQL does not answer in time: {what}"))),
     }
 }
 
-pub(super) fn away(message: impl Into<String>) -> Error {
+pub(super) fn outage_error(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
@@ -145,25 +145,25 @@ pub(super) fn judge(error: tokio_postgres::Error, what: &str) -> Error {
         return if is_of_settings(&error) {
             Error::usage(format!("postgres.url: {what} cannot be made")).because(error)
         } else if is_of_answer(&error) {
-            Error::failed(format!("{what} have another form than those of message-db; check its version"))
+            Error::failure(format!("{what} have another form than those of message-db; check its version"))
                 .because(error)
         } else if tls::is_missing(&error) {
-            Error::failed("PostgreSQL offers no TLS; turn ssl on there, or set postgres.sslmode")
+            Error::failure("PostgreSQL offers no TLS; turn ssl on there, or set postgres.sslmode")
                 .because(error)
         } else if tls::is_refused(&error) {
-            Error::failed(
+            Error::failure(
                 "the certificate of PostgreSQL is refused; check postgres.ca_certificate, postgres.sslmode and the host in \
                  postgres.url",
             )
             .because(error)
         } else {
-            away(format!("PostgreSQL does not answer: {what}")).because(error)
+            outage_error(format!("PostgreSQL does not answer: {what}")).because(error)
         };
     };
     let class = code.code().get(..2).unwrap_or_default();
     let advice = match *code {
         _ if PASSING.contains(&class) => {
-            return away(format!("PostgreSQL cannot answer now: {what}")).because(error);
+            return outage_error(format!("PostgreSQL cannot answer now: {what}")).because(error);
         }
         SqlState::INSUFFICIENT_PRIVILEGE => "grant the role message_store to the user of postgres.url",
         SqlState::UNDEFINED_FUNCTION | SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => {
@@ -174,7 +174,7 @@ pub(super) fn judge(error: tokio_postgres::Error, what: &str) -> Error {
         _ if class == "28" => "check the user of postgres.url and postgres.password",
         _ => "check the server and its log",
     };
-    Error::failed(format!("PostgreSQL refuses {what}; {advice}")).because(error)
+    Error::failure(format!("PostgreSQL refuses {what}; {advice}")).because(error)
 }
 
 /// True when the client itself finds the settings wrong.
@@ -230,8 +230,9 @@ impl Blocking {
     /// When the runtime cannot be started.
     pub(super) fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime
-            .map_err(|error| Error::failed("the runtime of a connection cannot be started").because(error))?;
+        let runtime = runtime.map_err(|error| {
+            Error::failure("the runtime of a connection cannot be started").because(error)
+        })?;
         Ok(Self(Some(runtime)))
     }
 
@@ -240,7 +241,7 @@ impl Blocking {
     /// # Errors
     /// Those of the future.
     pub(super) fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
-        let runtime = self.0.as_ref().ok_or_else(|| Error::failed("the runtime of a connection is gone"))?;
+        let runtime = self.0.as_ref().ok_or_else(|| Error::failure("the runtime of a connection is gone"))?;
         runtime.block_on(future)
     }
 }

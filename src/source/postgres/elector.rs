@@ -102,8 +102,8 @@ impl LockElector {
             });
         };
         let thread = std::thread::Builder::new().name("elector".to_owned()).spawn(serve);
-        let thread =
-            thread.map_err(|error| Error::failed("the elector's thread cannot be started").because(error))?;
+        let thread = thread
+            .map_err(|error| Error::failure("the elector's thread cannot be started").because(error))?;
         Ok(Self { requests, writer, joined, caught_up, thread: Mutex::new(Some(thread)) })
     }
 }
@@ -123,7 +123,7 @@ impl Leadership for LockElector {
             && answer.recv_timeout(REPLY_WAIT).unwrap_or(false)
     }
 
-    fn committed(&self) -> Result<DeliveredPosition> {
+    fn writer_position(&self) -> Result<DeliveredPosition> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         if self.requests.send(ElectorRequest::Committed(reply)).is_err() {
             return Ok(DeliveredPosition::default());
@@ -207,7 +207,7 @@ impl LockMember {
                         let _ = reply.try_send(self.commit(delivered).await);
                     }
                     Some(ElectorRequest::Committed(reply)) => {
-                        let _ = reply.try_send(self.committed().await);
+                        let _ = reply.try_send(self.read_position().await);
                     }
                     Some(ElectorRequest::Close) | None => return self.close().await,
                 },
@@ -345,7 +345,7 @@ impl LockMember {
         }
     }
 
-    async fn committed(&mut self) -> Result<DeliveredPosition> {
+    async fn read_position(&mut self) -> Result<DeliveredPosition> {
         let Some(session) = &self.session else { return Ok(DeliveredPosition::default()) };
         match positions::read(&session.client, &self.group, &self.categories, LOOK_WAIT).await {
             // A server that is away says nothing now, and is asked again.

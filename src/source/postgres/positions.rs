@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use super::connection::{answer_within, judge};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
-use crate::source::leadership::{DeliveredPosition, delivered, metadata_of};
+use crate::source::leadership::{DeliveredPosition, metadata_of, position_from_metadata};
 
 const TYPE: &str = "Recorded";
 
@@ -43,7 +43,7 @@ pub(super) async fn write(
             continue;
         }
         let data = serde_json::to_string(&PositionData { position: next - 1 });
-        let data = data.map_err(|error| Error::failed("a position cannot be written").because(error))?;
+        let data = data.map_err(|error| Error::failure("a position cannot be written").because(error))?;
         let stream = stream(&at.topic, group);
         let sql = "SELECT write_message(gen_random_uuid()::varchar, $1::varchar, $2::varchar, $3::text::jsonb, $4::text::jsonb)";
         answer_within(wait, client.query(sql, &[&stream, &TYPE, &data, &metadata]), what).await?;
@@ -76,5 +76,5 @@ pub(super) async fn read(
         low_watermark.set(TopicPartition::new(category.as_str(), 0), position.saturating_add(1));
         metadata.insert(word.unwrap_or_default().to_owned());
     }
-    Ok(delivered(low_watermark, &metadata))
+    Ok(position_from_metadata(low_watermark, &metadata))
 }

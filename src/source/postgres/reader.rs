@@ -7,17 +7,17 @@ use futures_util::StreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::connection::{ANSWER_WAIT, Blocking, DatabaseSession, StoreId, answer, away, judge};
+use super::connection::{ANSWER_WAIT, Blocking, DatabaseSession, StoreId, answer, judge, outage_error};
 use super::horizon::Horizon;
 use super::message::{COLUMNS, Category, record};
 use crate::backoff::BackOff;
-use crate::config::{PostgresConfig, Stable};
+use crate::config::{PostgresConfig, StabilityRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::trouble::Trouble;
-use crate::source::{Away, EventSource, Fingerprint, SourceBatch};
+use crate::source::{EventSource, Fingerprint, LogOutage, SourceBatch};
 
 /// The pause between two looks at the categories: the first after a message, doubled up to the second while none comes.
 const PAUSE_MIN: Duration = Duration::from_millis(4);
@@ -80,7 +80,7 @@ impl OpenSession {
         );
         let read = answer(session.client.prepare(&sql), "get_category_messages").await?;
         let peek = answer(session.client.prepare(PEEK), "the newest message").await?;
-        let horizon = (config.stable == Stable::Xmin).then(Horizon::default);
+        let horizon = (config.stable == StabilityRule::Xmin).then(Horizon::default);
         Ok(Self { session, read, peek, horizon })
     }
 
@@ -105,7 +105,7 @@ impl OpenSession {
         // The rest of an answer that is too large is asked for again.
         while bytes < batch.bytes_max {
             let row = tokio::time::timeout(ANSWER_WAIT, rows.next()).await;
-            let row = row.map_err(|_| away("PostgreSQL does not answer in time: messages"))?;
+            let row = row.map_err(|_| outage_error("PostgreSQL does not answer in time: messages"))?;
             let Some(row) = row.transpose().map_err(|error| judge(error, what))? else { break };
             let number: i32 = row.try_get(0).map_err(|error| judge(error, what))?;
             let number = usize::try_from(number).unwrap_or(usize::MAX);
@@ -200,7 +200,7 @@ impl PostgresSource {
                 let is_same =
                     found.is_some_and(|(found, _)| found.offset == last.offset && last.is_of(&found));
                 if !is_same {
-                    return Err(Error::failed(format!(
+                    return Err(Error::failure(format!(
                         "{}: the message at global_position {} is not the one that the state read. This is not the \
                          log of the state: put the log back, or delete the state's folder and start again to replay",
                         category.at, last.offset
@@ -250,7 +250,7 @@ impl PostgresSource {
         for (number, record) in read {
             let Some(next) = self.next.get_mut(number) else { continue };
             if record.offset < *next {
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "{}: PostgreSQL gave global_position {} after {}; this is a bug, report it",
                     record.partition,
                     record.offset,
@@ -316,7 +316,7 @@ fn each(bytes_max: usize, message_bytes: usize, categories: usize) -> usize {
 }
 
 fn another(before: &StoreId, now: &StoreId) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "the database is another one, so that the log is not the one of the state. Its system identifier and number \
          were {before} and are {now}. Put the log back, or delete the state's folder and start again to replay"
     ))
@@ -332,7 +332,7 @@ impl EventSource for PostgresSource {
         self.connect().inspect_err(|error| self.trouble.note(error))?;
         let is_known = |at: &TopicPartition| self.categories.iter().any(|category| category.at == *at);
         if let Some((at, next)) = positions.iter().find(|(at, next)| *next > 0 && !is_known(at)) {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "{at}: the state is at offset {next}, and the category is not read. Name it in the configuration again, or \
                  delete the state's folder and start again to replay"
             )));
@@ -367,8 +367,8 @@ impl EventSource for PostgresSource {
         true
     }
 
-    fn trouble(&self) -> Option<Away<'_>> {
-        self.trouble.away()
+    fn trouble(&self) -> Option<LogOutage<'_>> {
+        self.trouble.outage()
     }
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<SourceBatch> {

@@ -30,7 +30,7 @@ impl Connector {
     /// When the certificate authority cannot be read.
     pub(super) fn new(mode: SslMode, authority: Option<&Path>) -> Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let wrong = |error: rustls::Error| Error::failed("TLS cannot be set up").because(error);
+        let wrong = |error: rustls::Error| Error::failure("TLS cannot be set up").because(error);
         let builder =
             ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
         let builder = builder.map_err(wrong)?;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::heads::Heads;
-use super::manifest::{damaged_amid, unknown, unreadable};
+use super::manifest::{access_error, inner_damage_error, layout_error};
 use crate::error::{Error, Result};
 use crate::state::keys::HEADS_KEY;
 
@@ -59,23 +59,23 @@ pub(super) fn repair(folder: &Path) -> Result<Option<Cut>> {
     for at in 0..journals.len() {
         let is_last = at + 1 == journals.len();
         let Some(path) = journals.get(at) else { break };
-        let damage = JournalWalk::through(path, &mut chain).map_err(|error| unreadable(path, error))?;
+        let damage = JournalWalk::through(path, &mut chain).map_err(|error| access_error(path, error))?;
         let Some(damage) = damage else { continue };
         if damage.is_unknown {
-            return Err(unknown(folder, path, &format!("what is at byte {}", damage.at)));
+            return Err(layout_error(folder, path, &format!("what is at byte {}", damage.at)));
         }
         let later = journals.get(at + 1..).unwrap_or_default();
-        if is_amid(path, damage.at).map_err(|error| unreadable(path, error))?
+        if is_amid(path, damage.at).map_err(|error| access_error(path, error))?
             || later.iter().try_fold(false, |found, later| {
-                Ok(found || is_amid(later, 0).map_err(|error| unreadable(later, error))?)
+                Ok(found || is_amid(later, 0).map_err(|error| access_error(later, error))?)
             })?
         {
-            return Err(damaged_amid(folder, path, damage.at));
+            return Err(inner_damage_error(folder, path, damage.at));
         }
-        cut(path, damage.at).map_err(|error| unreadable(path, error))?;
+        cut(path, damage.at).map_err(|error| access_error(path, error))?;
         let cut = Cut { file: path.clone(), at: damage.at };
         for later in journals.drain(at + 1..) {
-            std::fs::remove_file(&later).map_err(|error| unreadable(&later, error))?;
+            std::fs::remove_file(&later).map_err(|error| access_error(&later, error))?;
         }
         return Ok((!is_last || !damage.is_unfinished).then_some(cut));
     }
@@ -84,12 +84,12 @@ pub(super) fn repair(folder: &Path) -> Result<Option<Cut>> {
 
 pub(super) fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
-        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+    for entry in std::fs::read_dir(folder).map_err(|error| access_error(folder, error))? {
+        let path = entry.map_err(|error| access_error(folder, error))?.path();
         if path.extension().is_some_and(|extension| extension == "jnl") {
             let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
             let number = number.ok_or_else(|| {
-                Error::failed(format!("{} is no file of the state; remove it", path.display()))
+                Error::failure(format!("{} is no file of the state; remove it", path.display()))
             })?;
             found.push((number, path));
         }

@@ -30,12 +30,12 @@ pub(super) fn link_by(from: &Path, into: &Path, by: impl Fn(&Path, &Path) -> io:
         match std::fs::copy(&journal, into.join(name)) {
             // Its content is in tables now.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            copied => drop(copied.map_err(|error| failed(into, error))?),
+            copied => drop(copied.map_err(|error| link_error(into, error))?),
         }
     }
     let spaces = from.join("keyspaces");
-    for entry in std::fs::read_dir(&spaces).map_err(|error| failed(&spaces, error))? {
-        let space = entry.map_err(|error| failed(&spaces, error))?;
+    for entry in std::fs::read_dir(&spaces).map_err(|error| link_error(&spaces, error))? {
+        let space = entry.map_err(|error| link_error(&spaces, error))?;
         let to = into.join("keyspaces").join(space.file_name());
         if !link_space(&space.path(), &to, &by)? {
             return Ok(false);
@@ -43,7 +43,7 @@ pub(super) fn link_by(from: &Path, into: &Path, by: impl Fn(&Path, &Path) -> io:
     }
     // Each has a lock of its own.
     for (name, bytes) in [("lock", Vec::new()), ("version", manifest::VERSION.to_vec())] {
-        std::fs::write(into.join(name), bytes).map_err(|error| failed(into, error))?;
+        std::fs::write(into.join(name), bytes).map_err(|error| link_error(into, error))?;
     }
     Ok(true)
 }
@@ -55,11 +55,14 @@ fn link_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<(
             Err(error) if error.kind() == ErrorKind::CrossesDevices => return Ok(false),
             // Replaced since the manifest was read.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(from, error)),
+            Err(error) => return Err(link_error(from, error)),
         }
-        std::fs::remove_dir_all(to).map_err(|error| failed(to, error))?;
+        std::fs::remove_dir_all(to).map_err(|error| link_error(to, error))?;
     }
-    Err(Error::failed(format!("the tables in {} change all the time; run the command again", from.display())))
+    Err(Error::failure(format!(
+        "the tables in {} change all the time; run the command again",
+        from.display()
+    )))
 }
 
 fn try_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
@@ -74,7 +77,7 @@ fn try_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<()
     std::fs::write(to.join("current"), &manifest.current)
 }
 
-fn failed(path: &Path, error: io::Error) -> Error {
-    Error::failed(format!("the state cannot be copied: {} fails; check the disk", path.display()))
+fn link_error(path: &Path, error: io::Error) -> Error {
+    Error::failure(format!("the state cannot be copied: {} fails; check the disk", path.display()))
         .because(error)
 }

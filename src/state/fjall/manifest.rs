@@ -21,20 +21,20 @@ pub(super) fn check(folder: &Path) -> Result<()> {
     let version = folder.join("version");
     match std::fs::read(&version) {
         Ok(bytes) if bytes == VERSION => {}
-        Ok(bytes) => return Err(foreign(folder, &version, &bytes)),
+        Ok(bytes) => return Err(version_error(folder, &version, &bytes)),
         // No file lies in the folder yet, or only those that come before the version.
         Err(error) if error.kind() == ErrorKind::NotFound && !folder.join("keyspaces/0").exists() => {
             return Ok(());
         }
-        Err(error) => return Err(unread(folder, &version, error)),
+        Err(error) => return Err(read_error(folder, &version, error)),
     }
     let spaces = folder.join("keyspaces");
-    let entries = std::fs::read_dir(&spaces).map_err(|error| unread(folder, &spaces, error))?;
+    let entries = std::fs::read_dir(&spaces).map_err(|error| read_error(folder, &spaces, error))?;
     for entry in entries {
-        let space = entry.map_err(|error| unread(folder, &spaces, error))?.path();
+        let space = entry.map_err(|error| read_error(folder, &spaces, error))?.path();
         let is_number = space.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok()).is_some();
         if !is_number {
-            return Err(damaged(folder, &space));
+            return Err(damage_error(folder, &space));
         }
         check_space(folder, &space)?;
     }
@@ -47,18 +47,18 @@ fn check_space(folder: &Path, space: &Path) -> Result<()> {
     let content = match std::fs::read(&current) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unread(folder, &current, error)),
+        Err(error) => return Err(read_error(folder, &current, error)),
     };
-    let (number, checksum) = parse_current(&content).ok_or_else(|| damaged(folder, &current))?;
+    let (number, checksum) = parse_current(&content).ok_or_else(|| damage_error(folder, &current))?;
     let manifest = space.join(format!("v{number}"));
-    let bytes = std::fs::read(&manifest).map_err(|error| unread(folder, &manifest, error))?;
+    let bytes = std::fs::read(&manifest).map_err(|error| read_error(folder, &manifest, error))?;
     if xxh3_128(&bytes) != checksum {
-        return Err(damaged(folder, &manifest));
+        return Err(damage_error(folder, &manifest));
     }
     match tables_of(&manifest) {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(unknown(folder, &manifest, "the manifest")),
-        Err(error) => Err(unread(folder, &manifest, error)),
+        Ok(None) => Err(layout_error(folder, &manifest, "the manifest")),
+        Err(error) => Err(read_error(folder, &manifest, error)),
     }
 }
 
@@ -70,29 +70,29 @@ fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
     (rest == [0]).then_some((u64::from_le_bytes(*number), u128::from_le_bytes(*checksum)))
 }
 
-fn foreign(folder: &Path, version: &Path, bytes: &[u8]) -> Error {
+fn version_error(folder: &Path, version: &Path, bytes: &[u8]) -> Error {
     match bytes {
-        [b'F', b'J', b'L', number] => Error::failed(format!(
+        [b'F', b'J', b'L', number] => Error::failure(format!(
             "{} says that the store has format {number}, this program reads format 3. Start the program that wrote it, or \
              delete the folder {} and start again to replay",
             version.display(),
             folder.display()
         )),
-        _ => damaged(folder, version),
+        _ => damage_error(folder, version),
     }
 }
 
 /// A file that is gone or ends too early is damaged. Any other error of reading is the machine's.
-fn unread(folder: &Path, file: &Path, error: io::Error) -> Error {
+fn read_error(folder: &Path, file: &Path, error: io::Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound | ErrorKind::UnexpectedEof => damaged(folder, file).because(error),
-        _ => unreadable(file, error),
+        ErrorKind::NotFound | ErrorKind::UnexpectedEof => damage_error(folder, file).because(error),
+        _ => access_error(file, error),
     }
 }
 
 /// The sentence about a file that the machine doesn't let be read or written: it may be whole.
-pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
-    Error::failed(format!(
+pub(super) fn access_error(file: &Path, error: io::Error) -> Error {
+    Error::failure(format!(
         "{} cannot be read or written; check the disk, its permissions and the limit of open files, then start again",
         file.display()
     ))
@@ -100,8 +100,8 @@ pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
 }
 
 /// The sentence about a damaged file.
-pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
-    Error::failed(format!(
+pub(super) fn damage_error(folder: &Path, file: &Path) -> Error {
+    Error::failure(format!(
         "{} is damaged; the state is a cache of the log: delete the folder {} and start again to replay",
         file.display(),
         folder.display()
@@ -109,8 +109,8 @@ pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
 }
 
 /// The sentence about a journal with damage before intact batches. Nothing of it was changed.
-pub(super) fn damaged_amid(folder: &Path, file: &Path, at: u64) -> Error {
-    Error::failed(format!(
+pub(super) fn inner_damage_error(folder: &Path, file: &Path, at: u64) -> Error {
+    Error::failure(format!(
         "{} is damaged at byte {at}, and what was written later follows; nothing was changed. The state is a cache of the log: \
          delete the folder {} and start again to replay",
         file.display(),
@@ -119,8 +119,8 @@ pub(super) fn damaged_amid(folder: &Path, file: &Path, at: u64) -> Error {
 }
 
 /// The sentence about a file that is whole and of another layout than this program knows. Nothing of it was changed.
-pub(super) fn unknown(folder: &Path, file: &Path, what: &str) -> Error {
-    Error::failed(format!(
+pub(super) fn layout_error(folder: &Path, file: &Path, what: &str) -> Error {
+    Error::failure(format!(
         "{what} in {} is of a format that this program does not know, and nothing was changed. Start the program \
          that wrote it, or delete the folder {} and start again to replay",
         file.display(),
@@ -129,14 +129,14 @@ pub(super) fn unknown(folder: &Path, file: &Path, what: &str) -> Error {
 }
 
 /// The first table of the store that can't be read as it was written, where one can be found.
-pub(super) fn damaged_table(folder: &Path) -> Option<PathBuf> {
+pub(super) fn find_damaged_table(folder: &Path) -> Option<PathBuf> {
     let spaces = std::fs::read_dir(folder.join("keyspaces")).ok()?;
     let mut spaces: Vec<PathBuf> = spaces.filter_map(|entry| Some(entry.ok()?.path())).collect();
     spaces.sort();
-    spaces.iter().find_map(|space| damaged_of(space))
+    spaces.iter().find_map(|space| find_damaged_file(space))
 }
 
-fn damaged_of(space: &Path) -> Option<PathBuf> {
+fn find_damaged_file(space: &Path) -> Option<PathBuf> {
     let (number, _) = parse_current(&std::fs::read(space.join("current")).ok()?)?;
     tables_of(&space.join(format!("v{number}"))).ok()??.into_iter().find_map(|(id, checksum)| {
         let table = space.join("tables").join(id.to_string());

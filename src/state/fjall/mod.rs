@@ -61,7 +61,7 @@ impl Keyspaces {
 
     fn get(&self, space: Space) -> Result<&Keyspace> {
         let found = self.place(space).and_then(|place| self.opened.get(place));
-        found.ok_or_else(|| Error::failed(format!("the state has no keyspace {}", space.number())))
+        found.ok_or_else(|| Error::failure(format!("the state has no keyspace {}", space.number())))
     }
 }
 
@@ -73,7 +73,7 @@ impl FjallStore {
     /// folder and replay.
     pub fn open(folder: &Path, plan: PlanRef) -> Result<Self> {
         crate::private_files::create_folder(folder).map_err(|error| {
-            Error::failed(format!("cannot make the state's folder {}", folder.display())).because(error)
+            Error::failure(format!("cannot make the state's folder {}", folder.display())).because(error)
         })?;
         look_through(folder)?;
         let database = open_database(folder)?;
@@ -89,13 +89,14 @@ impl FjallStore {
         let named = Space::all(plan);
         let missing = named.iter().position(|(_, name)| !database.keyspace_exists(name));
         let opened = named.iter().map(|(_, name)| database.keyspace(name, options));
-        let opened = opened.collect::<Result<Vec<_>, _>>().map_err(|error| self::opening(folder, error))?;
+        let opened =
+            opened.collect::<Result<Vec<_>, _>>().map_err(|error| self::open_failure(folder, error))?;
         let spaces = Arc::new(Keyspaces { named, opened });
         let scratch = folder.join("scratch");
         match std::fs::remove_dir_all(&scratch) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 let what = format!("{} is left of a run that broke off; delete it", scratch.display());
-                return Err(Error::failed(what).because(error));
+                return Err(Error::failure(what).because(error));
             }
             _ => {}
         }
@@ -116,7 +117,7 @@ impl FjallStore {
         // Keyspaces that the store did not know yet are made on opening.
         let missing = missing.filter(|_| !found.is_renamed && is_filled());
         let Some(place) = found.behind.or(missing) else { return Ok(found) };
-        Err(Error::failed(format!(
+        Err(Error::failure(format!(
             "the state in {folder} has lost a part of {}; it is a cache of the log: delete the folder {folder} and \
              start again to replay",
             self.spaces.named.get(place).map_or("", |(_, name)| name),
@@ -137,8 +138,8 @@ impl FjallStore {
     /// the disk before the journal, or a kill between the two leaves a store with a part missing.
     fn behind_journal<T>(&self, work: impl FnOnce() -> fjall::Result<T>) -> Result<T> {
         let _no_commit = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))?;
-        work().map_err(|error| self.failed(error))
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.store_error(error))?;
+        work().map_err(|error| self.store_error(error))
     }
 
     /// Commits the changes in `batch`, of the keyspaces in `touched`, as the commit after the last one.
@@ -152,7 +153,7 @@ impl FjallStore {
             batch.insert(self.keyspace(space)?, HEAD_KEY, next.count.to_be_bytes());
         }
         batch.insert(self.keyspace(Space::META)?, HEADS_KEY, next.encode(self.database.seqno()));
-        batch.commit().map_err(|error| failed(&self.folder, error))?;
+        batch.commit().map_err(|error| open_error(&self.folder, error))?;
         *heads = next;
         Ok(())
     }
@@ -161,8 +162,8 @@ impl FjallStore {
         self.spaces.get(space)
     }
 
-    fn failed(&self, error: fjall::Error) -> Error {
-        failed(&self.folder, error)
+    fn store_error(&self, error: fjall::Error) -> Error {
+        open_error(&self.folder, error)
     }
 }
 
@@ -183,22 +184,22 @@ fn open_database(folder: &Path) -> Result<Database> {
                 tries += 1;
                 std::thread::sleep(LOCK_PAUSE);
             }
-            opened => return opened.map_err(|error| opening(folder, error)),
+            opened => return opened.map_err(|error| open_failure(folder, error)),
         }
     }
 }
 
-fn opening(folder: &Path, error: fjall::Error) -> Error {
+fn open_failure(folder: &Path, error: fjall::Error) -> Error {
     let folder = folder.display();
     match error {
         fjall::Error::Locked => {
-            Error::failed(format!("the state in {folder} is open in another process; stop it, or ask it over HTTP"))
+            Error::failure(format!("the state in {folder} is open in another process; stop it, or ask it over HTTP"))
         }
-        error if is_of_machine(&error) => Error::failed(format!(
+        error if is_of_machine(&error) => Error::failure(format!(
             "the state in {folder} cannot be opened; check the disk, its permissions and the limit of open files, then start again"
         ))
         .because(error),
-        error => Error::failed(format!(
+        error => Error::failure(format!(
             "the state in {folder} cannot be read; it is a cache of the log: delete the folder and start again to replay"
         ))
         .because(error),
@@ -214,7 +215,7 @@ fn look_through(folder: &Path) -> Result<()> {
         while let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
             tries += 1;
             if tries > LOCK_TRIES {
-                return Err(opening(folder, fjall::Error::Locked));
+                return Err(open_failure(folder, fjall::Error::Locked));
             }
             std::thread::sleep(LOCK_PAUSE);
         }
@@ -248,7 +249,7 @@ fn is_of_machine(error: &fjall::Error) -> bool {
     }
 }
 
-fn failed(folder: &Path, error: fjall::Error) -> Error {
+fn open_error(folder: &Path, error: fjall::Error) -> Error {
     let what = match &error {
         fjall::Error::Poisoned => {
             "the state could not be written earlier and takes no more; start again to recover"
@@ -257,11 +258,11 @@ fn failed(folder: &Path, error: fjall::Error) -> Error {
             "the state could not be read or written; check the disk, then start again to recover"
         }
         _ => {
-            let table = manifest::damaged_table(folder);
-            return manifest::damaged(folder, table.as_deref().unwrap_or(folder)).because(error);
+            let table = manifest::find_damaged_table(folder);
+            return manifest::damage_error(folder, table.as_deref().unwrap_or(folder)).because(error);
         }
     };
-    Error::failed(what).because(error)
+    Error::failure(what).because(error)
 }
 
 impl StateStore for FjallStore {
@@ -295,7 +296,7 @@ impl StateStore for FjallStore {
         let mut count = 0;
         for entry in entries {
             let (key, value) = entry?;
-            ingestion.write(key, value).map_err(|error| self.failed(error))?;
+            ingestion.write(key, value).map_err(|error| self.store_error(error))?;
             count += 1;
         }
         self.behind_journal(|| ingestion.finish())?;
@@ -309,7 +310,7 @@ impl StateStore for FjallStore {
         loop {
             let mut batch = self.database.batch();
             for entry in keyspace.range(..HEAD_KEY).take(CLEARED_AT_ONCE) {
-                batch.remove(keyspace, entry.key().map_err(|error| self.failed(error))?);
+                batch.remove(keyspace, entry.key().map_err(|error| self.store_error(error))?);
             }
             if batch.is_empty() {
                 return Ok(());
@@ -324,12 +325,12 @@ impl StateStore for FjallStore {
 
     fn link(&self, into: &Path) -> Result<bool> {
         let _no_commit = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))?;
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.store_error(error))?;
         link::link(&self.folder, into)
     }
 
     fn sync(&self) -> Result<()> {
-        self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.store_error(error))
     }
 
     fn count_about(&self, space: Space) -> u64 {
@@ -348,14 +349,15 @@ struct FjallView {
 }
 
 impl FjallView {
-    fn failed(&self, error: fjall::Error) -> Error {
-        failed(&self.folder, error)
+    fn store_error(&self, error: fjall::Error) -> Error {
+        open_error(&self.folder, error)
     }
 }
 
 impl Reader for FjallView {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let found = self.snapshot.get(self.spaces.get(space)?, key).map_err(|error| self.failed(error))?;
+        let found =
+            self.snapshot.get(self.spaces.get(space)?, key).map_err(|error| self.store_error(error))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
@@ -383,7 +385,8 @@ impl EntryCursor for FjallCursor<'_> {
     fn advance(&mut self) -> Result<()> {
         let next = self.entries.next().map(fjall::Guard::into_inner).transpose();
         // The head is behind all entries.
-        self.entry = next.map_err(|error| self.view.failed(error))?.filter(|(key, _)| **key != *HEAD_KEY);
+        self.entry =
+            next.map_err(|error| self.view.store_error(error))?.filter(|(key, _)| **key != *HEAD_KEY);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::link::link_by;
-use super::{FjallStore, manifest, opening};
+use super::{FjallStore, manifest, open_failure};
 use crate::error::{Error, Result};
 use crate::plan::PlanRef;
 
@@ -27,7 +27,7 @@ impl Peek {
     /// Those of [`FjallStore::open`].
     pub fn open(folder: &Path, plan: PlanRef) -> Result<Option<Self>> {
         let failed = |error: std::io::Error| {
-            Error::failed(format!(
+            Error::failure(format!(
                 "the state in {} cannot be looked at; check the disk and its permissions",
                 folder.display()
             ))
@@ -43,7 +43,7 @@ impl Peek {
         };
         if let Some(Err(error)) = lock.as_ref().map(std::fs::File::try_lock_shared) {
             return Err(match error {
-                std::fs::TryLockError::WouldBlock => opening(folder, fjall::Error::Locked),
+                std::fs::TryLockError::WouldBlock => open_failure(folder, fjall::Error::Locked),
                 std::fs::TryLockError::Error(error) => failed(error),
             });
         }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::plan::{Child, Relation, child_key};
 use crate::projection::{Entities, Projection};
 use crate::state::keys::{member_of, owner_of, owner_prefix};
-use crate::state::snapshot::{Snapshot, broken_relation};
+use crate::state::snapshot::{Snapshot, relation_error};
 use crate::state::store::EntryCursor;
 
 /// The rows of a relation whose members are children.
@@ -21,8 +21,9 @@ pub(super) struct Children<'a> {
 }
 
 /// The embeds whose members are children, the first one last, in the order of the children's keys.
-pub(super) fn joined(projection: Projection) -> Vec<(&'static str, Relation)> {
-    let mut joined: Vec<_> = projection.joined().map(|(embed, relation)| (embed.name, relation)).collect();
+pub(super) fn child_embeds(projection: Projection) -> Vec<(&'static str, Relation)> {
+    let mut joined: Vec<_> =
+        projection.child_embeds().map(|(embed, relation)| (embed.name, relation)).collect();
     joined.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
     joined
 }
@@ -39,7 +40,7 @@ impl<'a> Children<'a> {
         }
         self.is_met = true;
         let Some((row, _)) = self.cursor.entry() else { return Ok(None) };
-        let broken = || broken_relation(&String::from_utf8_lossy(row));
+        let broken = || relation_error(&String::from_utf8_lossy(row));
         let owner = owner_of(row).ok_or_else(broken)?;
         let member = member_of(row, &owner_prefix(&owner)).ok_or_else(broken)?.to_owned();
         Ok(Some((child_key(self.embed, &owner, &member), owner, member)))

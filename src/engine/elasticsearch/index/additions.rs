@@ -38,8 +38,8 @@ pub(super) async fn put(
     additions.send_again |= meta.get(ADDING).is_some();
     let (name, value) =
         if additions.send_again { (ADDING, &mapping.hash) } else { ("mapping_hash", &mapping.hash) };
-    let body = mapping.amended(with(meta, name, value));
-    let refused = |error: Error| refused(error, mapping, index);
+    let body = mapping.with_meta(with(meta, name, value));
+    let refused = |error: Error| refusal_error(error, mapping, index);
     if !additions.settings.is_empty() {
         let path = IndicesPutSettingsParts::Index(&[index]).url();
         client.put(&path, &json!({"index": additions.settings})).await.map_err(refused)?;
@@ -87,7 +87,7 @@ fn with(mut meta: Value, name: &str, value: &str) -> Value {
     meta
 }
 
-fn refused(error: Error, mapping: &Mapping, index: &str) -> Error {
+fn refusal_error(error: Error, mapping: &Mapping, index: &str) -> Error {
     if error.kind() == ErrorKind::Unavailable {
         return error;
     }

@@ -24,7 +24,7 @@ const OTHER_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the name is that of an index, which is then in the alias's way.
-pub(super) async fn behind(client: &ClusterClient, alias: &str) -> Result<Vec<String>> {
+pub(super) async fn indexes_behind(client: &ClusterClient, alias: &str) -> Result<Vec<String>> {
     // An index that has nothing to do with the alias may refuse to show its aliases.
     let found = client.find(&IndicesGetAliasParts::IndexName(&[alias], &[alias]).url()).await?;
     let indexes = found.as_ref().and_then(Value::as_object).map(|found| found.keys().cloned().collect());
@@ -40,21 +40,21 @@ pub(super) async fn open(
     log_identity: &str,
     record: Option<&Rebuild>,
 ) -> Result<IndexState> {
-    match found(client, alias, mapping, log_identity, record).await? {
+    match find(client, alias, mapping, log_identity, record).await? {
         Some(state) => Ok(state),
         None => create(client, alias, mapping, log_identity).await,
     }
 }
 
 /// The index behind `alias`, checked; none when the alias does not exist.
-async fn found(
+async fn find(
     client: &ClusterClient,
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
     record: Option<&Rebuild>,
 ) -> Result<Option<IndexState>> {
-    let indexes = behind(client, alias).await?;
+    let indexes = indexes_behind(client, alias).await?;
     let Some(index) = one(alias, &indexes)? else { return Ok(None) };
     let live = LiveIndex::get(client, index).await?;
     check(&live, alias, mapping, log_identity, record)?.tell(&mapping.projection, index);
@@ -82,7 +82,8 @@ pub(super) async fn adopt(
         Err(error) if error.kind() == ErrorKind::MappingChanged => {}
         opened => return opened,
     }
-    let index = behind(client, alias).await?.into_iter().next().ok_or_else(|| nothing_behind(alias))?;
+    let index =
+        indexes_behind(client, alias).await?.into_iter().next().ok_or_else(|| nothing_behind(alias))?;
     let live = LiveIndex::get(client, &index).await?;
     mapping.check_shape(live.meta(), alias, &index, log_identity)?;
     go_on(client, live).await
@@ -107,14 +108,14 @@ async fn create(
             tracing::info!(alias, index, "index created");
             return Ok(IndexState { index, created: true, is_filling: true });
         }
-        if let Some(state) = found(client, alias, mapping, log_identity, None).await? {
+        if let Some(state) = find(client, alias, mapping, log_identity, None).await? {
             tracing::info!(alias, index = state.index, "another instance created the index first");
             return Ok(state);
         }
         // The node that was asked may not know the alias yet. A rebuild may have taken the name of this second,
         // without the alias: the next second has another name.
         if Instant::now() >= until {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the index {index} was made by another process, and the alias {alias} stands for none; start again"
             )));
         }
@@ -130,7 +131,7 @@ pub(super) fn one<'a>(alias: &str, indexes: &'a [String]) -> Result<Option<&'a S
     match indexes {
         [] => Ok(None),
         [index] => Ok(Some(index)),
-        several => Err(Error::failed(format!(
+        several => Err(Error::failure(format!(
             "the alias {alias} stands for several indexes ({}); leave it on one",
             several.join(", ")
         ))),
@@ -147,7 +148,7 @@ pub(super) async fn check_free(client: &ClusterClient, alias: &str) -> Result<()
     if named.is_none_or(|found| found.get(alias).is_none()) {
         return Ok(());
     }
-    Err(Error::failed(format!(
+    Err(Error::failure(format!(
         "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
     )))
 }

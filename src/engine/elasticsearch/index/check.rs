@@ -24,7 +24,7 @@ impl ElasticsearchSink {
         }
         let mut wrong = Vec::new();
         for number in 0..self.mappings.len() {
-            let mapping = match self.translated_of(number).await {
+            let mapping = match self.translate_mapping(number).await {
                 Ok(mapping) => mapping,
                 Err(error) => {
                     wrong.push(error.about("index.mappings"));
@@ -58,7 +58,7 @@ impl ElasticsearchSink {
         if server.is_known() {
             return Ok(());
         }
-        Err(Error::failed(format!(
+        Err(Error::failure(format!(
             "{} does not tell its version: the user lacks a privilege for this; give its role the privilege monitor of the \
              cluster",
             self.client.addresses()
@@ -73,7 +73,7 @@ impl ElasticsearchSink {
         log_identity: Option<&str>,
     ) -> Result<Option<LiveIndex>> {
         let alias = self.alias(number)?;
-        let indexes = aliases::behind(&self.client, alias).await?;
+        let indexes = aliases::indexes_behind(&self.client, alias).await?;
         let Some(index) = aliases::one(alias, &indexes)? else {
             return aliases::check_free(&self.client, alias).await.map(|()| None);
         };
@@ -123,8 +123,8 @@ impl ElasticsearchSink {
 
     fn judge(&self, mapping: &Mapping, path: &str, status: u16, answer: Value) -> Result<()> {
         match status {
-            400 => Err(mapping.refused(&reason(&answer))),
-            _ => self.client.checked(path, status, answer).map(|_| ()),
+            400 => Err(mapping.refusal_error(&reason(&answer))),
+            _ => self.client.check_status(path, status, answer).map(|_| ()),
         }
     }
 
@@ -149,7 +149,7 @@ impl ElasticsearchSink {
             let lacks = privileges.as_object().into_iter().flatten().filter(|(_, has)| **has == json!(false));
             lacking.extend(lacks.map(|(name, _)| format!("{name} on {names}")));
         }
-        Err(Error::failed(format!(
+        Err(Error::failure(format!(
             "the user lacks privileges: {}; give them to its role",
             lacking.join(", ")
         )))

@@ -98,13 +98,13 @@ impl ClusterClient {
     async fn ask_server(&self) -> Result<Server> {
         let (status, root) = self.ask(Method::GET, "/", None).await?;
         if status == 401 {
-            self.checked("/", status, root)?;
-            return Err(Server::foreign(&self.addresses));
+            self.check_status("/", status, root)?;
+            return Err(Server::product_error(&self.addresses));
         }
         let root = if status == 200 { root } else { Value::Null };
         let distribution = root.pointer("/version/distribution");
         if distribution.is_some_and(|name| name != "opensearch") {
-            return Err(Server::foreign(&self.addresses));
+            return Err(Server::product_error(&self.addresses));
         }
         let server = match Server::of_root(&root) {
             Some(server) => server,
@@ -122,8 +122,8 @@ impl ClusterClient {
         if status == 403 {
             return Ok(Server::of_unknown_version(self.product.unwrap_or(Product::Elasticsearch)));
         }
-        let nodes = self.checked(&path, status, nodes)?;
-        Server::of_node(&nodes, is_opensearch).ok_or_else(|| Server::foreign(&self.addresses))
+        let nodes = self.check_status(&path, status, nodes)?;
+        Server::of_node(&nodes, is_opensearch).ok_or_else(|| Server::product_error(&self.addresses))
     }
 
     /// The dialect that the server understands.
@@ -208,7 +208,7 @@ impl ClusterClient {
         let method = if body.is_some() { Method::PUT } else { Method::DELETE };
         match self.send(method, path, body, ANSWER_BYTES_MAX).await? {
             (404 | 409, _) => Ok(false),
-            (status, body) => self.checked(path, status, body).map(|_| true),
+            (status, body) => self.check_status(path, status, body).map(|_| true),
         }
     }
 
@@ -221,13 +221,13 @@ impl ClusterClient {
     ) -> Result<Option<Value>> {
         match self.send(method, path, body, answer_bytes_max).await? {
             (404, _) => Ok(None),
-            (status, body) => self.checked(path, status, body).map(Some),
+            (status, body) => self.check_status(path, status, body).map(Some),
         }
     }
 
     async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let (status, body) = self.send(method, path, body, ANSWER_BYTES_MAX).await?;
-        self.checked(path, status, body)
+        self.check_status(path, status, body)
     }
 
     /// The status and the answer, with any status.
@@ -235,7 +235,7 @@ impl ClusterClient {
         self.send(method, path, body, ANSWER_BYTES_MAX).await
     }
 
-    pub(super) fn checked(&self, path: &str, status: u16, body: Value) -> Result<Value> {
+    pub(super) fn check_status(&self, path: &str, status: u16, body: Value) -> Result<Value> {
         if (200..300).contains(&status) {
             return Ok(body);
         }
@@ -267,12 +267,12 @@ impl ClusterClient {
         document_bytes_max: usize,
     ) -> Result<Option<Vec<u8>>> {
         let sent = self.json(Method::POST, path, Some(body), document_bytes_max.saturating_add(BESIDE_BYTES));
-        let (status, bytes) = sent.await.map_err(|error| self.unreachable(error))?;
+        let (status, bytes) = sent.await.map_err(|error| self.outage_error(error))?;
         if (200..300).contains(&status) {
             return Ok(bytes);
         }
         let body = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null);
-        self.checked(path, status, body).map(|_| None)
+        self.check_status(path, status, body).map(|_| None)
     }
 
     async fn send(
@@ -284,9 +284,9 @@ impl ClusterClient {
     ) -> Result<(u16, Value)> {
         let (status, bytes) = match self.json(method, path, body, answer_bytes_max).await {
             Ok(answer) => answer,
-            Err(error) => return Err(self.explained(error).await),
+            Err(error) => return Err(self.explain(error).await),
         };
-        let bytes = bytes.ok_or_else(|| self.endless(path, answer_bytes_max))?;
+        let bytes = bytes.ok_or_else(|| self.size_error(path, answer_bytes_max))?;
         Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 
@@ -315,13 +315,13 @@ impl ClusterClient {
             body: Some(body),
             answer_bytes_max,
         };
-        let (status, bytes) = self.transport.send(request).await.map_err(|error| self.unreachable(error))?;
-        Ok((status, bytes.ok_or_else(|| self.endless(&path, answer_bytes_max))?))
+        let (status, bytes) = self.transport.send(request).await.map_err(|error| self.outage_error(error))?;
+        Ok((status, bytes.ok_or_else(|| self.size_error(&path, answer_bytes_max))?))
     }
 
     /// The error for an answer that was given up.
-    pub(super) fn endless(&self, path: &str, answer_bytes_max: usize) -> Error {
-        Error::failed(format!(
+    pub(super) fn size_error(&self, path: &str, answer_bytes_max: usize) -> Error {
+        Error::failure(format!(
             "Elasticsearch at {} answered {path} with more than the {answer_bytes_max} bytes that an answer to it may \
              have, and was not listened to any longer. Check index.url and the proxies before it",
             self.addresses
@@ -349,21 +349,21 @@ impl ClusterClient {
         limits.min().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(REQUEST_BYTES_DEFAULT)
     }
 
-    /// As [`Self::unreachable`], after a look whether TLS is spoken where a plain request was sent.
-    async fn explained(&self, error: reqwest::Error) -> Error {
+    /// As [`Self::outage_error`], after a look whether TLS is spoken where a plain request was sent.
+    async fn explain(&self, error: reqwest::Error) -> Error {
         for url in &self.urls {
             if tls::is_spoken_at(url, &error).await {
-                return Error::failed(format!(
+                return Error::failure(format!(
                     "Elasticsearch at {} speaks TLS and index.url says http; write https://, and set \
                      index.ca_certificate unless a public authority signed its certificate",
                     self.addresses
                 ));
             }
         }
-        self.unreachable(error)
+        self.outage_error(error)
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> Error {
+    fn outage_error(&self, error: reqwest::Error) -> Error {
         if tls::is_refused(&error) {
             let message = format!(
                 "no TLS connection to Elasticsearch at {}. Check index.ca_certificate: the authority that signed the \
@@ -371,7 +371,7 @@ impl ClusterClient {
                  and that the server speaks https",
                 self.addresses
             );
-            return Error::failed(message).because(error);
+            return Error::failure(message).because(error);
         }
         let message =
             format!("Elasticsearch at {} does not answer; check index.url and the server", self.addresses);

@@ -40,7 +40,7 @@ pub(super) async fn create(
     match status {
         // With 500 when both came into one change of the cluster.
         400 | 500 if is_race => Ok(false),
-        400 => Err(mapping.refused(&reason(&answer)).about("index.mappings")),
-        _ => client.checked(&path, status, answer).map(|_| true),
+        400 => Err(mapping.refusal_error(&reason(&answer)).about("index.mappings")),
+        _ => client.check_status(&path, status, answer).map(|_| true),
     }
 }

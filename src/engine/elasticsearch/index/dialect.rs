@@ -21,7 +21,7 @@ const FLAT_VALUES: &str = "def found = []; \
 const UNKNOWN_USER: [&str; 2] = ["Unauthorized", "Authentication finally failed"];
 
 /// The words of OpenSearch for credentials that it does not know, when an answer has them.
-pub(super) fn unknown_user(status: u16, answer: &[u8]) -> Option<&'static str> {
+pub(super) fn reason_of_unknown_user(status: u16, answer: &[u8]) -> Option<&'static str> {
     UNKNOWN_USER.into_iter().find(|said| status == 401 && answer.trim_ascii() == said.as_bytes())
 }
 
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::sink::mappings::Mappings;
 
-    fn translated(product: Product, version: (u32, u32), fields: Value) -> Result<Value> {
+    fn translate(product: Product, version: (u32, u32), fields: Value) -> Result<Value> {
         let folder = tempfile::tempdir().unwrap();
         let text = json!({"mappings": {"properties": fields}}).to_string();
         std::fs::write(folder.path().join("organisations.json"), text).unwrap();
@@ -199,15 +199,15 @@ mod tests {
             "address": flat, "attributes": object, "id": {"type": "keyword"},
             "inner": {"properties": {"plain": flat, "address": object}},
         });
-        assert_eq!(translated(Product::OpenSearch, (2, 19), fields.clone()).unwrap(), expected);
-        assert_eq!(translated(Product::Elasticsearch, (9, 2), fields.clone()).unwrap(), fields);
+        assert_eq!(translate(Product::OpenSearch, (2, 19), fields.clone()).unwrap(), expected);
+        assert_eq!(translate(Product::Elasticsearch, (9, 2), fields.clone()).unwrap(), fields);
         let deep = json!({"type": "flattened", "depth_limit": 40});
         assert_eq!(
-            translated(Product::Elasticsearch, (8, 0), json!({"address": flat})).unwrap(),
+            translate(Product::Elasticsearch, (8, 0), json!({"address": flat})).unwrap(),
             json!({"address": deep})
         );
         assert_eq!(
-            translated(Product::OpenSearch, (3, 8), json!({"address": flat})).unwrap(),
+            translate(Product::OpenSearch, (3, 8), json!({"address": flat})).unwrap(),
             json!({"address": flat})
         );
     }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_parameter_that_opensearch_cannot_say_is_refused_by_its_field() {
         let fields = json!({"inner": {"properties": {"a": {"type": "flattened", "null_value": "none"}}}});
-        let error = translated(Product::OpenSearch, (3, 8), fields).unwrap_err();
+        let error = translate(Product::OpenSearch, (3, 8), fields).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         for said in ["inner.a", "organisations.json", "null_value"] {
             assert!(error.to_string().contains(said), "{error}");

@@ -54,7 +54,7 @@ pub(super) fn question(keys: &[impl AsRef<str>]) -> Value {
 }
 
 /// The documents of an answer to a question for those of `keys`.
-fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<StoredDocument>>> {
+fn parse_documents(answer: &[u8], keys: &[String]) -> Result<Vec<Option<StoredDocument>>> {
     let odd = |what: &str| {
         Error::new(ErrorKind::Unavailable, format!("Elasticsearch answered _mget oddly: {what}"))
     };
@@ -66,7 +66,7 @@ fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<StoredDocument>>>
     let is_found = |doc: &Doc<'_>, key: &str| doc.found && is_held(key, doc.routing.as_deref());
     let document = |(doc, key): (Doc<'_>, &String)| match (doc.error, is_found(&doc, key)) {
         (Some(error), _) if is_final(error.get()) => {
-            Err(Error::failed(format!("Elasticsearch cannot give a document back: {}", error.get())))
+            Err(Error::failure(format!("Elasticsearch cannot give a document back: {}", error.get())))
         }
         // A shard on its way, mostly: it says nothing about the document.
         (Some(error), _) => Err(odd(error.get())),
@@ -107,12 +107,12 @@ impl Documents for ElasticsearchSink {
             let some = ids.get(..count).unwrap_or_default();
             let most = if count > 1 { ANSWER_BYTES_MAX * 4 } else { self.document_bytes_max() };
             if let Some(answer) = self.client.post_for_bytes(&path, &question(some), most).await? {
-                let documents = stored(&answer, some)?;
+                let documents = parse_documents(&answer, some)?;
                 self.asked_at_once.store(next_at_once(at_once, &documents), Ordering::Relaxed);
                 return Ok(documents);
             }
             if count <= 1 {
-                return Err(self.client.endless(&path, most));
+                return Err(self.client.size_error(&path, most));
             }
             // Larger ones than the last time came together.
             count /= 2;
@@ -125,13 +125,13 @@ impl Documents for ElasticsearchSink {
             Some(Ok((pit, after))) => (pit, Some(after)),
             _ => {
                 let opened = self.client.post(&dialect.open_point(index, KEEP_ALIVE), None).await?;
-                let none = || Error::failed(format!("the server gave no point in time of {index}"));
+                let none = || Error::failure(format!("the server gave no point in time of {index}"));
                 (dialect.point_id(&opened).ok_or_else(none)?, None)
             }
         };
         let mut body = json!({
             "size": PAGE, "_source": false, "version": true, "track_total_hits": false,
-            "sort": dialect.listing_order(self.source.joined()),
+            "sort": dialect.listing_order(self.source.child_embeds()),
             "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
         });
         if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
@@ -171,7 +171,10 @@ mod tests {
             {"_index":"i","_id":"b","found":false},
             {"_index":"i","_id":"c","_version":1,"found":true}]}"#;
         let document = |version, body: &str| Some(StoredDocument { version, body: body.as_bytes().to_vec() });
-        assert_eq!(stored(answer, &keys(3)).unwrap(), [document(7, r#"{"id":"a"}"#), None, document(1, "")]);
+        assert_eq!(
+            parse_documents(answer, &keys(3)).unwrap(),
+            [document(7, r#"{"id":"a"}"#), None, document(1, "")]
+        );
     }
 
     #[test]
@@ -189,7 +192,7 @@ mod tests {
             (r#","_routing":"o2""#, &child, false),
             ("", &child, false),
         ] {
-            let documents = stored(answer(routing).as_bytes(), &[key.to_owned()]).unwrap();
+            let documents = parse_documents(answer(routing).as_bytes(), &[key.to_owned()]).unwrap();
             assert_eq!(documents[0].is_some(), is_found, "{key:?} with {routing:?}");
         }
     }
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn an_error_that_stays_is_not_waited_out() {
         let answer = br#"{"docs":[{"_index":"i","_id":"a","error":{"type":"routing_missing_exception","reason":"routing is required for [i]/[a]"}}]}"#;
-        let error = stored(answer, &keys(1)).unwrap_err();
+        let error = parse_documents(answer, &keys(1)).unwrap_err();
         assert!(
             error.kind() == ErrorKind::Failed && error.to_string().contains("routing is required"),
             "{error}"
@@ -219,7 +222,7 @@ mod tests {
         let failed =
             br#"{"docs":[{"_index":"i","_id":"a","error":{"type":"no_shard_available_action_exception"}}]}"#;
         for (answer, count) in [(&failed[..], 1), (b"{}", 0), (br#"{"docs":[]}"#, 1), (b"", 1)] {
-            assert_eq!(stored(answer, &keys(count)).unwrap_err().kind(), ErrorKind::Unavailable);
+            assert_eq!(parse_documents(answer, &keys(count)).unwrap_err().kind(), ErrorKind::Unavailable);
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::client::ClusterClient;
 use super::live_index::LiveIndex;
-use crate::error::{Error, Result, shortened};
+use crate::error::{Error, Result, shorten};
 use crate::sink::difference;
 use crate::sink::mapping::Mapping;
 
@@ -27,7 +27,7 @@ const VALUE_BYTES_MAX: usize = 100;
 
 /// Something that keeps documents from being held as they are sent.
 #[derive(Debug, PartialEq, Eq)]
-enum Breaking {
+enum BreakingDifference {
     /// It can be changed in place.
     Setting(String),
     /// It stays for as long as the index does.
@@ -70,14 +70,16 @@ pub(super) async fn check(
     }
     let Some(breaking) = breaking(&live.body, &mapping.body, false) else { return Ok(()) };
     let (what, then) = match breaking {
-        Breaking::Setting(what) => (what, "set it to null in the settings of the index".to_owned()),
-        Breaking::Mapping(what) if is_new => {
+        BreakingDifference::Setting(what) => (what, "set it to null in the settings of the index".to_owned()),
+        BreakingDifference::Mapping(what) if is_new => {
             client.delete(&IndicesDeleteParts::Index(&[index]).url(), None).await?;
             (what, "start again; the index was empty and is deleted".to_owned())
         }
-        Breaking::Mapping(what) => (what, format!("run `tributary reindex {}`", mapping.projection)),
+        BreakingDifference::Mapping(what) => {
+            (what, format!("run `tributary reindex {}`", mapping.projection))
+        }
     };
-    Err(Error::failed(format!(
+    Err(Error::failure(format!(
         "the index {index} has {what}, and does not keep documents as they are sent. Take it out of the index \
          template that it comes from, then {then}; or ask for it in the mapping of {}",
         mapping.projection
@@ -90,11 +92,12 @@ pub(super) async fn check(
 /// # Errors
 /// Exit code 1 with the name of the setting.
 pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> Result<()> {
-    let (Breaking::Setting(what) | Breaking::Mapping(what)) = match breaking(template, &mapping.body, true) {
-        Some(breaking) => breaking,
-        None => return Ok(()),
-    };
-    Err(Error::failed(format!(
+    let (BreakingDifference::Setting(what) | BreakingDifference::Mapping(what)) =
+        match breaking(template, &mapping.body, true) {
+            Some(breaking) => breaking,
+            None => return Ok(()),
+        };
+    Err(Error::failure(format!(
         "an index template would give a new index such as {index} {what}, and it would not keep documents as they are \
          sent. Take it out of the index template, or ask for it in the mapping of {}",
         mapping.projection
@@ -103,20 +106,20 @@ pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> 
 
 /// The first setting or mapping that was not asked for and keeps documents from being held as they are sent. A mapping
 /// stands above a template, so that of an index to come only the rest counts.
-fn breaking(live: &Value, body: &Value, is_coming: bool) -> Option<Breaking> {
+fn breaking(live: &Value, body: &Value, is_coming: bool) -> Option<BreakingDifference> {
     let (settings, body_settings) = (difference::settings(live), difference::settings(body));
     let mapping = |path: &str, is_breaking: &dyn Fn(&Value) -> bool| {
         let pointer = format!("/mappings/{path}");
         let value = live.pointer(&pointer).filter(|value| is_breaking(value))?;
         let in_body = body.pointer(&pointer);
         (in_body != Some(value) && !(is_coming && in_body.is_some()))
-            .then(|| Breaking::Mapping(named(&path.replace('/', "."), value)))
+            .then(|| BreakingDifference::Mapping(describe(&path.replace('/', "."), value)))
     };
     let setting = |name: &str, is_breaking: &dyn Fn(&str) -> bool| {
         let value = settings.get(name).filter(|value| is_breaking(&text(value)))?;
         let in_body = body_settings.get(name);
         let is_asked = in_body == Some(value) || is_coming && in_body.is_some();
-        (!is_asked).then(|| named(&format!("index.{name}"), value))
+        (!is_asked).then(|| describe(&format!("index.{name}"), value))
     };
     let is_list = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     let is_pipeline = |value: &str| value != "_none";
@@ -125,9 +128,11 @@ fn breaking(live: &Value, body: &Value, is_coming: bool) -> Option<Breaking> {
         .or_else(|| mapping("_source/excludes", &is_list))
         .or_else(|| mapping("_source/mode", &|value| value != "stored"))
         .or_else(|| mapping("_routing/required", &|value| *value == Value::Bool(true)))
-        .or_else(|| setting("mapping.source.mode", &|value| value != "stored").map(Breaking::Mapping))
-        .or_else(|| setting("default_pipeline", &is_pipeline).map(Breaking::Setting))
-        .or_else(|| setting("final_pipeline", &is_pipeline).map(Breaking::Setting))
+        .or_else(|| {
+            setting("mapping.source.mode", &|value| value != "stored").map(BreakingDifference::Mapping)
+        })
+        .or_else(|| setting("default_pipeline", &is_pipeline).map(BreakingDifference::Setting))
+        .or_else(|| setting("final_pipeline", &is_pipeline).map(BreakingDifference::Setting))
 }
 
 /// The settings and mappings that an index has beside or instead of those that were asked for.
@@ -135,7 +140,7 @@ fn differences(live: &Value, body: &Value) -> Vec<String> {
     let found = difference::content(live, body).into_iter().filter(|found| !found.before.is_null());
     let named = found.filter_map(|found| {
         let path = found.path.strip_prefix("mappings.").or_else(|| found.path.strip_prefix("settings."))?;
-        (!is_usual(path)).then(|| named(path, &found.before))
+        (!is_usual(path)).then(|| describe(path, &found.before))
     });
     named.collect()
 }
@@ -147,8 +152,8 @@ fn is_usual(path: &str) -> bool {
         .any(|usual| setting.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
-fn named(path: &str, value: &Value) -> String {
-    shortened(format!("{path} = {}", text(value)), path.len() + VALUE_BYTES_MAX)
+fn describe(path: &str, value: &Value) -> String {
+    shorten(format!("{path} = {}", text(value)), path.len() + VALUE_BYTES_MAX)
 }
 
 /// A value for people: text without its quotes.
@@ -210,7 +215,7 @@ mod tests {
             ("mappings", "_routing", json!({"required": true}), "_routing.required = true"),
         ] {
             let (live, mut mapping) = (with(&format!("/{part}"), name, value.clone()), body());
-            assert_eq!(breaking(&live, &mapping, false), Some(Breaking::Mapping(said.to_owned())));
+            assert_eq!(breaking(&live, &mapping, false), Some(BreakingDifference::Mapping(said.to_owned())));
             mapping[part][name] = value;
             assert_eq!(breaking(&live, &mapping, false), None);
         }
@@ -218,7 +223,7 @@ mod tests {
             let (live, mut mapping) = (with("/settings/index", name, json!("p")), body());
             assert_eq!(
                 breaking(&live, &mapping, false),
-                Some(Breaking::Setting(format!("index.{name} = p")))
+                Some(BreakingDifference::Setting(format!("index.{name} = p")))
             );
             mapping["settings"][name] = json!("p");
             assert_eq!(breaking(&live, &mapping, false), None);

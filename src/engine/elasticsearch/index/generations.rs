@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
-    moved_elsewhere, note_sending,
+    move_error, note_sending,
 };
 use crate::sink::mapping::Mapping;
 use crate::sink::tenure::Tenure;
@@ -105,9 +105,9 @@ impl ElasticsearchSink {
         let mut actions = Vec::new();
         for alias_move in moves {
             let alias = self.alias(alias_move.projection)?;
-            let behind = aliases::behind(&self.client, alias).await?;
+            let behind = aliases::indexes_behind(&self.client, alias).await?;
             if behind != alias_move.from.iter().cloned().collect::<Vec<_>>() {
-                return Err(moved_elsewhere(alias, alias_move, &behind.join(", ")));
+                return Err(move_error(alias, alias_move, &behind.join(", ")));
             }
             if let Some(from) = &alias_move.from {
                 actions.push(json!({"remove": {"index": from, "alias": alias, "must_exist": true}}));
@@ -133,7 +133,7 @@ fn read_record<T: serde::de::DeserializeOwned>(found: &Value) -> Result<Option<(
     let part = |name: &str| found.get(name).and_then(Value::as_u64).unwrap_or_default();
     let revision = format!("if_seq_no={}&if_primary_term={}", part("_seq_no"), part("_primary_term"));
     let record = serde_json::from_value(source.clone()).map_err(|error| {
-        Error::failed(
+        Error::failure(
             "a record beside the indexes cannot be read; is another version of this program at work?",
         )
         .because(error)
@@ -167,10 +167,10 @@ async fn summary(
 
 #[async_trait]
 impl Aliases for ElasticsearchSink {
-    async fn behind(&self) -> Result<Vec<Option<String>>> {
+    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
         let mut found = Vec::new();
         for alias in &self.aliases {
-            found.push(aliases::behind(&self.client, alias).await?.into_iter().next());
+            found.push(aliases::indexes_behind(&self.client, alias).await?.into_iter().next());
         }
         Ok(found)
     }
@@ -185,12 +185,12 @@ impl Aliases for ElasticsearchSink {
         Ok(states)
     }
 
-    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, log_identity: &str) -> Result<Vec<usize>> {
         let mut changed = Vec::new();
-        let (mappings, records) = (self.translated().await?, self.rebuilds().await?);
+        let (mappings, records) = (self.translate_mappings().await?, self.rebuilds().await?);
         let pairs = self.aliases.iter().zip(&mappings).zip(&records);
         for (number, ((alias, mapping), record)) in pairs.enumerate() {
-            let Some(index) = aliases::behind(&self.client, alias).await?.into_iter().next() else {
+            let Some(index) = aliases::indexes_behind(&self.client, alias).await?.into_iter().next() else {
                 continue;
             };
             let record = record.as_ref().map(|(record, _)| record);
@@ -204,7 +204,7 @@ impl Aliases for ElasticsearchSink {
     }
 
     async fn serve(&self) -> Result<()> {
-        for (mapping, index) in self.mappings.iter().zip(self.opened().indexes) {
+        for (mapping, index) in self.mappings.iter().zip(self.open_indexes().indexes) {
             // Of an index that is gone the writes tell.
             let Some(live) = LiveIndex::find(&self.client, &index).await? else { continue };
             if live.setting("refresh_interval") == Some(&json!("-1"))
@@ -223,9 +223,9 @@ impl Aliases for ElasticsearchSink {
     }
 
     async fn put_additions(&self) -> Result<Vec<usize>> {
-        let (mappings, records) = (self.translated().await?, self.rebuilds().await?);
+        let (mappings, records) = (self.translate_mappings().await?, self.rebuilds().await?);
         let mut to_send = Vec::new();
-        let pairs = mappings.iter().zip(self.opened().indexes).zip(&records);
+        let pairs = mappings.iter().zip(self.open_indexes().indexes).zip(&records);
         for (number, ((mapping, index), record)) in pairs.enumerate() {
             let record = record.as_ref().map(|(record, _)| record);
             if additions::put(&self.client, mapping, &index, record).await? {
@@ -239,7 +239,7 @@ impl Aliases for ElasticsearchSink {
 
     async fn note_additions(&self) -> Result<()> {
         let records = self.rebuilds().await?;
-        let pairs = self.mappings.iter().zip(self.opened().indexes).zip(&records);
+        let pairs = self.mappings.iter().zip(self.open_indexes().indexes).zip(&records);
         for (number, ((mapping, index), record)) in pairs.enumerate() {
             let record = record.as_ref().map(|(record, _)| record);
             additions::note(&self.client, mapping, &index, record).await?;
@@ -275,10 +275,10 @@ impl Aliases for ElasticsearchSink {
     async fn note_tenure(&self, record: &Tenure, was: Option<&Revision>) -> Result<bool> {
         self.make_records().await?;
         let body = serde_json::to_value(record);
-        let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        let body = body.map_err(|error| Error::failure("a record cannot be written").because(error))?;
         self.change_record(TENURE, Some(&body), was).await.map_err(|error| {
             let is_refused = error.kind() == ErrorKind::Failed && error.to_string().contains("answered 403");
-            if is_refused { Error::failed(self.refused(&error.to_string())) } else { error }
+            if is_refused { Error::failure(self.write_refusal(&error.to_string())) } else { error }
         })
     }
 
@@ -303,7 +303,7 @@ impl Aliases for ElasticsearchSink {
             self.make_records().await?;
         }
         let body = record.map(serde_json::to_value).transpose();
-        let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        let body = body.map_err(|error| Error::failure("a record cannot be written").because(error))?;
         self.change_record(id, body.as_ref(), was).await
     }
 }
@@ -315,7 +315,7 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
-        let mapping = self.translated_of(projection).await?;
+        let mapping = self.translate_mapping(projection).await?;
         if let Some(live) = LiveIndex::find(&self.client, index).await? {
             return effective_form::check(&self.client, &live, &mapping, false).await;
         }
@@ -329,7 +329,7 @@ impl Generations for ElasticsearchSink {
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
         for index in &indexes {
             let Some(live) = LiveIndex::find(&self.client, index).await? else {
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
                 )));
             };
@@ -362,7 +362,7 @@ impl Generations for ElasticsearchSink {
         self.client.post(&IndicesRefreshParts::Index(&[index]).url(), None).await?;
         let counted = self.client.get(&CountParts::Index(&[index]).url()).await?;
         let count = counted.get("count").and_then(Value::as_u64);
-        count.ok_or_else(|| Error::failed(format!("Elasticsearch gives no count of {index}")))
+        count.ok_or_else(|| Error::failure(format!("Elasticsearch gives no count of {index}")))
     }
 
     async fn swap(&self, moves: &[Move]) -> Result<()> {
@@ -375,9 +375,9 @@ impl Generations for ElasticsearchSink {
 
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
         let alias = self.alias(projection)?;
-        let behind = aliases::behind(&self.client, alias).await?;
+        let behind = aliases::indexes_behind(&self.client, alias).await?;
         let Some(index) = behind.into_iter().next() else { return Ok(None) };
-        let mapping = self.translated_of(projection).await?;
+        let mapping = self.translate_mapping(projection).await?;
         let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
         let summary = summary(&self.client, alias, &index, &live).await?;
@@ -391,15 +391,15 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
-        let mapping = self.translated_of(projection).await?;
+        let mapping = self.translate_mapping(projection).await?;
         let live = LiveIndex::find(&self.client, index).await?;
         Ok(mapping.other_shape(live.as_ref().and_then(LiveIndex::meta)))
     }
 
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
-        let behind = aliases::behind(&self.client, self.alias(projection)?).await?;
+        let behind = aliases::indexes_behind(&self.client, self.alias(projection)?).await?;
         let Some(index) = behind.into_iter().next() else { return Ok(false) };
-        let mapping = self.translated_of(projection).await?;
+        let mapping = self.translate_mapping(projection).await?;
         let send_again = additions::put(&self.client, &mapping, &index, None).await?;
         if send_again {
             note_sending(self, projection, &index, true).await?;

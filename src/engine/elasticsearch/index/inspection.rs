@@ -24,10 +24,10 @@ impl Index for ElasticsearchSink {
     }
 
     async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
-        let (alias, mapping) = (self.alias(projection)?, self.translated_of(projection).await?);
+        let (alias, mapping) = (self.alias(projection)?, self.translate_mapping(projection).await?);
         let mut holding =
             Holding { alias: alias.to_owned(), index: String::new(), refused: None, document: None };
-        let indexes = aliases::behind(&self.client, alias).await?;
+        let indexes = aliases::indexes_behind(&self.client, alias).await?;
         let Some(index) = indexes.first() else { return Ok(holding) };
         if indexes.len() > 1 {
             holding.refused =
@@ -48,7 +48,7 @@ impl Index for ElasticsearchSink {
     }
 
     async fn health(&self) -> Result<Option<String>> {
-        let behind: Vec<String> = self.behind().await?.into_iter().flatten().collect();
+        let behind: Vec<String> = self.indexes_behind().await?.into_iter().flatten().collect();
         if behind.is_empty() {
             return Ok(None);
         }

@@ -28,7 +28,7 @@ impl LiveIndex {
     /// # Errors
     /// When it is gone.
     pub(super) async fn get(client: &ClusterClient, index: &str) -> Result<Self> {
-        let absence = || Error::failed(format!("the index {index} is gone; start again"));
+        let absence = || Error::failure(format!("the index {index} is gone; start again"));
         Self::find(client, index).await?.ok_or_else(absence)
     }
 

@@ -102,13 +102,13 @@ impl ElasticsearchSink {
     }
 
     /// The mappings in the words of the server.
-    async fn translated(&self) -> Result<Vec<Mapping>> {
+    async fn translate_mappings(&self) -> Result<Vec<Mapping>> {
         let dialect = self.client.dialect().await?;
         self.mappings.iter().map(|mapping| dialect.translate(mapping)).collect()
     }
 
-    /// As [`Self::translated`], of one projection.
-    async fn translated_of(&self, projection: usize) -> Result<Mapping> {
+    /// As [`Self::translate_mappings`], of one projection.
+    async fn translate_mapping(&self, projection: usize) -> Result<Mapping> {
         let mapping = self.mapping(projection)?;
         self.client.dialect().await?.translate(mapping)
     }
@@ -126,19 +126,19 @@ impl ElasticsearchSink {
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
     }
 
-    fn opened(&self) -> OpenIndexes {
+    fn open_indexes(&self) -> OpenIndexes {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// No document is larger than the request that it came by. The usual limit stands where the server's is lower: a
     /// larger document may have come before.
     fn document_bytes_max(&self) -> usize {
-        self.opened().request_bytes_max.max(client::REQUEST_BYTES_DEFAULT)
+        self.open_indexes().request_bytes_max.max(client::REQUEST_BYTES_DEFAULT)
     }
 
     fn index(&self, projection: usize) -> Result<String> {
-        let index = self.opened().indexes.get(projection).cloned();
-        index.ok_or_else(|| Error::failed("an index was used before it was opened"))
+        let index = self.open_indexes().indexes.get(projection).cloned();
+        index.ok_or_else(|| Error::failure("an index was used before it was opened"))
     }
 
     async fn write_some(&self, opened: &OpenIndexes, batch: Batch) -> Vec<Outcome> {
@@ -168,7 +168,7 @@ impl ElasticsearchSink {
         for outcome in &mut outcomes {
             match outcome {
                 Outcome::Gone(reason) => *reason = self.absence(projection, index).to_string(),
-                Outcome::Refused(reason) => *reason = self.refused(reason),
+                Outcome::Refused(reason) => *reason = self.write_refusal(reason),
                 _ => {}
             }
         }
@@ -187,7 +187,7 @@ impl ElasticsearchSink {
     }
 
     /// The sentence for a user that may not write.
-    fn refused(&self, reason: &str) -> String {
+    fn write_refusal(&self, reason: &str) -> String {
         format!(
             "Elasticsearch at {} does not let the user write the indexes {}*: {reason}; check the credentials, and that \
              the role has the privileges index and delete there",
@@ -202,7 +202,7 @@ impl ElasticsearchSink {
             Ok(alias) => alias,
             Err(error) => return error,
         };
-        Error::failed(format!(
+        Error::failure(format!(
             "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to \
              it. Nothing of the state is lost. Start again, and a new index is made and filled from the state",
             own_aliases::writer(index)
@@ -263,7 +263,7 @@ const ID_BYTES_MAX: usize = 512;
 /// Why a document of a projection with children is not sent. A server refuses the whole request for an id that is too long. An
 /// owner with the id of a child would take the child's place, and its delete would take the child away.
 fn refusal(projection: Projection, write: &Write) -> Option<String> {
-    if let Some(embed) = projection.taken_by(&write.id) {
+    if let Some(embed) = projection.embed_of_id(&write.id) {
         return Some(format!(
             "the id {:?} may be that of a child, because the ids of {embed} begin with \"{embed}/\" in this index. \
              Give the entity another id, give the embed another name, or use layout = \"nested\"",
@@ -295,7 +295,7 @@ impl DocumentSink for ElasticsearchSink {
         let server = self.client.server().await?;
         tracing::info!(%server, addresses = self.client.addresses(), "the server of the index answers");
         let mut states = Vec::new();
-        let (mappings, records) = (self.translated().await?, self.rebuilds().await?);
+        let (mappings, records) = (self.translate_mappings().await?, self.rebuilds().await?);
         let pairs = self.aliases.iter().zip(&mappings).zip(records);
         for (number, ((alias, mapping), found)) in pairs.enumerate() {
             let record = found.as_ref().map(|(record, _)| record);
@@ -308,12 +308,12 @@ impl DocumentSink for ElasticsearchSink {
     }
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
-        let opened = self.opened();
+        let opened = self.open_indexes();
         self.write_some(&opened, batch).await
     }
 
     async fn refresh(&self) -> Result<()> {
-        let opened = self.opened();
+        let opened = self.open_indexes();
         let indexes: Vec<&str> = opened.indexes.iter().map(String::as_str).collect();
         if self.client.post_if_there(&IndicesRefreshParts::Index(&indexes).url(), None).await?.is_some() {
             return Ok(());
@@ -333,7 +333,8 @@ impl DocumentSink for ElasticsearchSink {
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
         let mut summaries = Vec::new();
         for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
-            let index = aliases::behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
+            let index =
+                aliases::indexes_behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
             let documents = if index.is_empty() {
                 0
             } else {

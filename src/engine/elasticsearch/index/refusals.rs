@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::sink::Batch;
 
-    fn judged(refusals: &Refusals, is_delete: bool, outcome: Outcome) -> Outcome {
+    fn judge(refusals: &Refusals, is_delete: bool, outcome: Outcome) -> Outcome {
         let mut batch = Batch::default();
         batch.push("a".into(), [1, 1], |_| Ok(!is_delete)).unwrap();
         let mut outcomes = [outcome];
@@ -69,15 +69,15 @@ mod tests {
         let refusals = Refusals::default();
         let refused = || Outcome::Refused("no".to_owned());
         let again = || Outcome::Retry("no".to_owned());
-        assert_eq!(judged(&refusals, false, refused()), refused());
-        assert_eq!(judged(&refusals, false, Outcome::Done), Outcome::Done);
-        assert_eq!(judged(&refusals, false, refused()), again());
-        assert_eq!(judged(&refusals, true, refused()), refused(), "no delete was taken yet");
+        assert_eq!(judge(&refusals, false, refused()), refused());
+        assert_eq!(judge(&refusals, false, Outcome::Done), Outcome::Done);
+        assert_eq!(judge(&refusals, false, refused()), again());
+        assert_eq!(judge(&refusals, true, refused()), refused(), "no delete was taken yet");
         tokio::time::advance(WAIT / 2).await;
-        assert_eq!(judged(&refusals, false, Outcome::Done), Outcome::Done);
+        assert_eq!(judge(&refusals, false, Outcome::Done), Outcome::Done);
         tokio::time::advance(WAIT / 2).await;
-        assert_eq!(judged(&refusals, false, refused()), again(), "one was taken meanwhile");
+        assert_eq!(judge(&refusals, false, refused()), again(), "one was taken meanwhile");
         tokio::time::advance(WAIT).await;
-        assert_eq!(judged(&refusals, false, refused()), refused());
+        assert_eq!(judge(&refusals, false, refused()), refused());
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
     let answer: ItemsAnswer = match serde_json::from_slice(answer) {
         Ok(answer) => answer,
         Err(error) => {
-            let reason = shortened(format!("the bulk answer cannot be read: {error}"));
+            let reason = shorten(format!("the bulk answer cannot be read: {error}"));
             return vec![Outcome::Retry(reason); writes.len()];
         }
     };
@@ -75,14 +75,15 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
     if answer.items.is_empty() && answer.errors || answer.items.len() > items {
         return vec![Outcome::Retry("the bulk answer does not fit the request".to_owned()); writes.len()];
     }
-    let outcomes = answer.items.into_iter().map(|ActionItem(item)| item.map_or_else(unclear, of_item));
-    let mut outcomes = outcomes.chain(std::iter::repeat_with(unclear));
+    let outcomes =
+        answer.items.into_iter().map(|ActionItem(item)| item.map_or_else(unclear_outcome, of_item));
+    let mut outcomes = outcomes.chain(std::iter::repeat_with(unclear_outcome));
     let of_write =
-        |write: &Write| Outcome::worst(outcomes.by_ref().take(write.items)).unwrap_or_else(unclear);
+        |write: &Write| Outcome::worst(outcomes.by_ref().take(write.items)).unwrap_or_else(unclear_outcome);
     writes.iter().map(of_write).collect()
 }
 
-fn unclear() -> Outcome {
+fn unclear_outcome() -> Outcome {
     Outcome::Retry("the bulk answer has no item for this document".to_owned())
 }
 
@@ -92,16 +93,16 @@ fn of_item(item: Item) -> Outcome {
     match (item.status, cause.kind.as_str()) {
         // A delete of a document that is not there answers 404 without an error.
         (200..=299, _) | (404, "") => Outcome::Done,
-        (409, "version_conflict_engine_exception") => Outcome::Conflict { stored: stored_version(&reason) },
+        (409, "version_conflict_engine_exception") => Outcome::Conflict { stored: parse_version(&reason) },
         // The names that we write by are aliases that go with their index and that no index can have.
         (404, "index_not_found_exception") | (400, "invalid_index_name_exception") => {
-            Outcome::Gone(shortened(reason))
+            Outcome::Gone(shorten(reason))
         }
-        (status, kind) if is_refusal(status, kind) => Outcome::Refused(shortened(reason)),
+        (status, kind) if is_refusal(status, kind) => Outcome::Refused(shorten(reason)),
         (status, kind) if is_passing(status, kind) => {
-            Outcome::Retry(shortened(format!("{status} {kind}: {reason}")))
+            Outcome::Retry(shorten(format!("{status} {kind}: {reason}")))
         }
-        (status, kind) => Outcome::Rejected(shortened(format!("{status} {kind}: {reason}"))),
+        (status, kind) => Outcome::Rejected(shorten(format!("{status} {kind}: {reason}"))),
     }
 }
 
@@ -119,28 +120,28 @@ fn is_passing(status: u16, kind: &str) -> bool {
 
 /// The outcome of every write of a request that failed as a whole.
 pub(super) fn of_request(status: u16, answer: &[u8]) -> Outcome {
-    if let Some(said) = dialect::unknown_user(status, answer) {
+    if let Some(said) = dialect::reason_of_unknown_user(status, answer) {
         return Outcome::Refused(said.to_owned());
     }
     if let Ok(Item { error: Some(cause), .. }) = serde_json::from_slice(answer)
         && is_refusal(status, &cause.kind)
     {
-        return Outcome::Refused(shortened(cause.reason.unwrap_or_default()));
+        return Outcome::Refused(shorten(cause.reason.unwrap_or_default()));
     }
     let text = String::from_utf8_lossy(answer);
-    let reason = shortened(format!("the bulk request was answered {status}: {text}"));
+    let reason = shorten(format!("the bulk request was answered {status}: {text}"));
     // Nothing in a request of ours is malformed by its documents: each was valid JSON before.
     Outcome::Retry(reason)
 }
 
 /// The version in `current version [7] is higher than the one provided [5]`.
-fn stored_version(reason: &str) -> Option<u64> {
+fn parse_version(reason: &str) -> Option<u64> {
     let rest = reason.split_once("current version [")?.1;
     rest.split_once(']')?.0.parse().ok()
 }
 
-fn shortened(reason: String) -> String {
-    error::shortened(reason, REASON_BYTES_MAX)
+fn shorten(reason: String) -> String {
+    error::shorten(reason, REASON_BYTES_MAX)
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl Server {
     /// That this server, which answers at `addresses`, is the wanted one, of a supported version.
     pub(super) fn check(&self, addresses: &str, product: Option<Product>, has_api_key: bool) -> Result<()> {
         if let Some(product) = product.filter(|product| *product != self.product) {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "{self} answers at {addresses}, and index.kind asks for {product}; set index.kind = \"elasticsearch\", which \
                  speaks to both, or check index.url"
             )));
@@ -73,12 +73,12 @@ impl Server {
             return Ok(());
         }
         let is_supported = match (self.product, self.numbers()) {
-            (_, None) => return Err(Self::foreign(addresses)),
+            (_, None) => return Err(Self::product_error(addresses)),
             (Product::Elasticsearch, Some((major, _))) => matches!(major, 8 | 9),
             (Product::OpenSearch, Some((major, minor))) => major == 3 || major == 2 && minor >= 19,
         };
         if !is_supported {
-            return Err(Error::failed(format!("{self} answers at {addresses}; {SUPPORTED}")));
+            return Err(Error::failure(format!("{self} answers at {addresses}; {SUPPORTED}")));
         }
         if self.product == Product::OpenSearch && has_api_key {
             return Err(Error::usage(format!(
@@ -90,8 +90,8 @@ impl Server {
     }
 
     /// The error for what answers at `addresses` and is neither product.
-    pub(super) fn foreign(addresses: &str) -> Error {
-        Error::failed(format!(
+    pub(super) fn product_error(addresses: &str) -> Error {
+        Error::failure(format!(
             "what answers at {addresses} is neither Elasticsearch nor OpenSearch; check the address"
         ))
     }

@@ -69,7 +69,7 @@ impl Transport {
         // Names are encoded, so that every path joins; were one not to, the client says so.
         let url = node.and_then(|node| node.join(path).ok()).map_or_else(String::new, String::from);
         let sending = self.client.request(request.method, url).header(CONTENT_TYPE, request.content);
-        let mut sending = signed(sending, self.credentials.as_ref());
+        let mut sending = sign(sending, self.credentials.as_ref());
         if let Some(body) = request.body {
             sending = sending.body(body);
         }
@@ -80,7 +80,7 @@ impl Transport {
 }
 
 /// A request with whom it comes from. The two kinds are those that the configuration knows.
-fn signed(request: RequestBuilder, credentials: Option<&Credentials>) -> RequestBuilder {
+fn sign(request: RequestBuilder, credentials: Option<&Credentials>) -> RequestBuilder {
     match credentials {
         Some(Credentials::Basic(user, password)) => request.basic_auth(user, Some(password)),
         Some(Credentials::EncodedApiKey(key)) => {

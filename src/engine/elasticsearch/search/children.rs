@@ -3,10 +3,10 @@
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::{ElasticsearchIndex, member};
+use super::{ElasticsearchIndex, member_query};
 use crate::error::Result;
 use crate::plan::{MembersPlan, Projection};
-use crate::search::index::{Find, Hit, MATCHED_MAX};
+use crate::search::index::{EngineSearch, Hit, MATCHED_MAX};
 use crate::search::matched_members;
 use crate::search::query::Term;
 use crate::searchable_fields::SearchableFields;
@@ -29,7 +29,7 @@ impl ElasticsearchIndex {
         id: &str,
         document: &mut Value,
     ) -> Result<()> {
-        for (embed, _) in projection.joined() {
+        for (embed, _) in projection.child_embeds() {
             put(document, embed.name, self.children(projection, None, embed.name, id.to_owned()).await?);
         }
         Ok(())
@@ -45,7 +45,7 @@ impl ElasticsearchIndex {
     ) -> Result<Vec<Value>> {
         let (mut children, mut after) = (Vec::new(), None::<Value>);
         loop {
-            let filter = member::children(projection.name(), embed, &[&owner]);
+            let filter = member_query::children(projection.name(), embed, &[&owner]);
             let mut body = json!({
                 "query": {"bool": {"filter": filter}}, "size": PAGE, "track_total_hits": false,
                 "_source": [embed], "sort": [{format!("{embed}.id"): "asc"}],
@@ -59,7 +59,7 @@ impl ElasticsearchIndex {
             if hits.len() == PAGE && children.len() + PAGE < SHOWN_MAX {
                 after = hits.last().and_then(|hit| hit.get("sort").cloned());
             }
-            children.extend(hits.into_iter().filter_map(|mut hit| shown(&mut hit, embed)));
+            children.extend(hits.into_iter().filter_map(|mut hit| take_member(&mut hit, embed)));
             if after.is_none() {
                 return Ok(children);
             }
@@ -70,9 +70,9 @@ impl ElasticsearchIndex {
     ///
     /// # Errors
     /// Those of a search.
-    pub(super) async fn add_shown_children(&self, hits: &mut [Hit], find: &Find) -> Result<()> {
+    pub(super) async fn add_shown_children(&self, hits: &mut [Hit], find: &EngineSearch) -> Result<()> {
         let (projection, shown) = (find.collection.projection(), &find.collection.get().hit);
-        let embeds: Vec<&str> = projection.joined().map(|(embed, _)| embed.name).collect();
+        let embeds: Vec<&str> = projection.child_embeds().map(|(embed, _)| embed.name).collect();
         let embeds = embeds.into_iter().filter(|embed| shown.contains(embed)).collect::<Vec<_>>();
         if embeds.is_empty() || hits.is_empty() {
             return Ok(());
@@ -97,13 +97,13 @@ impl ElasticsearchIndex {
         &self,
         hits: &mut [Hit],
         terms: &[Term],
-        find: &Find,
+        find: &EngineSearch,
     ) -> Result<()> {
         if hits.is_empty() {
             return Ok(());
         }
-        for (at, (_, members, searched)) in find.collection.get().searched_members().enumerate() {
-            let matched = self.matched_children(hits, (members, searched), terms, find).await?;
+        for (at, (_, members, searched)) in find.collection.get().members_to_search().enumerate() {
+            let matched = self.find_matched_children(hits, (members, searched), terms, find).await?;
             for (hit, matched) in hits.iter_mut().zip(matched) {
                 if let Some(place) = hit.matched.get_mut(at) {
                     *place = matched;
@@ -113,12 +113,12 @@ impl ElasticsearchIndex {
         Ok(())
     }
 
-    async fn matched_children(
+    async fn find_matched_children(
         &self,
         hits: &[Hit],
         (embed, searched): (&MembersPlan, SearchableFields),
         terms: &[Term],
-        find: &Find,
+        find: &EngineSearch,
     ) -> Result<Vec<Vec<Value>>> {
         let ids: Vec<&str> = hits.iter().map(|hit| hit.id.as_str()).collect();
         let path = embed.path;
@@ -146,7 +146,7 @@ impl ElasticsearchIndex {
             let inner = found.pointer_mut(&format!("/inner_hits/{path}/hits/hits"));
             let inner = inner.and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
             let mut members: Vec<Value> =
-                inner.into_iter().filter_map(|mut hit| shown(&mut hit, path)).collect();
+                inner.into_iter().filter_map(|mut hit| take_member(&mut hit, path)).collect();
             members.sort_by(|one, other| text(one).cmp(text(other)));
             if let Some(place) = matched.get_mut(at) {
                 *place = matched_members::best(members.iter(), searched, terms, &find.whole);
@@ -168,6 +168,6 @@ fn text(member: &Value) -> &str {
 }
 
 /// The member that a child holds.
-fn shown(hit: &mut Value, embed: &str) -> Option<Value> {
+fn take_member(hit: &mut Value, embed: &str) -> Option<Value> {
     Some(hit.get_mut("_source")?.get_mut(embed)?.take())
 }

@@ -94,16 +94,16 @@ pub(super) fn after(key: &Key, sort: Option<Sort>) -> Value {
 }
 
 /// A word behind the mark of its field.
-pub(super) fn marked(mark: char, word: &str) -> String {
+pub(super) fn mark_word(mark: char, word: &str) -> String {
     format!("{mark}{word}")
 }
 
 /// The words of `term` side by side, each behind a mark.
 pub(super) fn stands(field: &str, mark: char, term: &Term) -> Value {
     if !term.is_phrase() {
-        return equals(field, &marked(mark, &term.text));
+        return equals(field, &mark_word(mark, &term.text));
     }
-    let words: Vec<String> = term.words().map(|word| marked(mark, word)).collect();
+    let words: Vec<String> = term.words().map(|word| mark_word(mark, word)).collect();
     json!({"match_phrase": {field: {"query": words.join(" ")}}})
 }
 
@@ -121,7 +121,7 @@ pub(super) fn prefixes(field: &str, mark: char, term: &Term) -> Vec<Value> {
     if term.exact {
         return vec![stands(field, mark, term)];
     }
-    term.texts().map(|text| prefix(field, &marked(mark, text))).collect()
+    term.texts().map(|text| prefix(field, &mark_word(mark, text))).collect()
 }
 
 /// How the server looks typos up. Both ways keep every match: the usual one takes the nearest fifty words only
@@ -185,7 +185,7 @@ pub(super) fn prefix(field: &str, value: &str) -> Value {
     json!({"prefix": {field: {"value": value}}})
 }
 
-pub(super) fn scored(points: u32, query: Value) -> Value {
+pub(super) fn score(points: u32, query: Value) -> Value {
     json!({"constant_score": {"filter": query, "boost": points}})
 }
 

@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::dsl;
 use crate::engine::elasticsearch::index::dialect::Dialect;
-use crate::search::index::{Counts, FACET_VALUES_MAX, Find};
+use crate::search::index::{Counts, EngineSearch, FACET_VALUES_MAX};
 use crate::search::query::FilterField;
 use crate::searchable_fields::{ValueKind, number_text};
 use crate::time::timestamp;
 
 /// Counts of a field's values. Fields of members count the documents, and only those that embed all their members where the
 /// others are counted by the members themselves.
-pub(super) fn aggregation(dialect: Dialect, find: &Find, field: FilterField) -> Value {
+pub(super) fn aggregation(dialect: Dialect, find: &EngineSearch, field: FilterField) -> Value {
     let terms = dialect.terms(&field.field, field.inside.as_deref(), FACET_VALUES_MAX);
     let members = field.members.and_then(|number| Some((number, find.collection.get().members.get(number)?)));
     let Some((number, members)) = members else { return json!({"terms": terms}) };

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ElasticsearchIndex;
 use crate::error::Result;
 use crate::plan::{MembersPlan, SearchPlan};
-use crate::search::index::{Find, Hit};
+use crate::search::index::{EngineSearch, Hit};
 use crate::search::matched_members;
 use crate::search::query::Term;
 
@@ -19,10 +19,10 @@ impl ElasticsearchIndex {
     ///
     /// # Errors
     /// Those of a search.
-    pub(super) async fn add_matched(&self, hits: &mut [Hit], find: &Find) -> Result<()> {
+    pub(super) async fn add_matched(&self, hits: &mut [Hit], find: &EngineSearch) -> Result<()> {
         let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
         let plan = find.collection.get();
-        if terms.is_empty() || plan.searched_members().next().is_none() {
+        if terms.is_empty() || plan.members_to_search().next().is_none() {
             return Ok(());
         }
         if find.collection.projection().has_children() {
@@ -37,10 +37,10 @@ impl ElasticsearchIndex {
         Ok(())
     }
 
-    async fn add_matched_to(&self, hits: &mut [Hit], terms: &[Term], find: &Find) -> Result<()> {
+    async fn add_matched_to(&self, hits: &mut [Hit], terms: &[Term], find: &EngineSearch) -> Result<()> {
         let ids: Vec<&str> = hits.iter().map(|hit| hit.id.as_str()).collect();
         let paths: Vec<&str> =
-            find.collection.get().searched_members().map(|(_, members, _)| members.path).collect();
+            find.collection.get().members_to_search().map(|(_, members, _)| members.path).collect();
         let words: Vec<String> = paths.iter().map(|path| format!("{path}._search")).collect();
         let body = json!({
             "query": {"ids": {"values": ids}}, "size": ids.len(), "track_total_hits": false,
@@ -67,7 +67,7 @@ fn fitting(plan: &SearchPlan, hits: &[Hit]) -> usize {
     };
     let mut all = 0;
     let fits = |hit: &&Hit| {
-        all += plan.searched_members().map(|(_, members, _)| count(hit, members)).sum::<u64>();
+        all += plan.members_to_search().map(|(_, members, _)| count(hit, members)).sum::<u64>();
         all <= MEMBERS_MAX
     };
     hits.iter().take_while(fits).count().max(1)

@@ -3,7 +3,7 @@
 mod children;
 mod dsl;
 mod facets;
-mod member;
+mod member_query;
 mod members;
 mod order;
 mod part;
@@ -26,10 +26,10 @@ use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{ChildKey, Collection, PlanRef, Projection, SearchPlan};
 use crate::search::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex, SearchResult,
-    TRUNCATED_MAX,
+    Answer, Counts, EngineSearch, FACET_VALUES_MAX, Hit, MATCHED_MAX, MemberScope, OWNERS_MAX, SearchIndex,
+    SearchResult, TRUNCATED_MAX,
 };
-use crate::search::query::{FilterField, Whole};
+use crate::search::query::{FilterField, QueryReadings};
 use crate::search::sort::Key;
 use crate::searchable_fields::ValueKind;
 
@@ -74,7 +74,7 @@ impl ElasticsearchIndex {
         if collection.projection().has_children()
             && let Some(query) = body.get_mut("query")
         {
-            *query = member::owners(collection, query.take());
+            *query = member_query::owners(collection, query.take());
         }
         self.search_all(collection, body).await
     }
@@ -115,7 +115,7 @@ impl ElasticsearchIndex {
             )
         })?;
         if answer.get("timed_out").and_then(Value::as_bool).unwrap_or(false) {
-            return Err(Error::failed(format!("the search took the index longer than {SEARCH_TIMEOUT}")));
+            return Err(Error::failure(format!("the search took the index longer than {SEARCH_TIMEOUT}")));
         }
         Ok(answer)
     }
@@ -135,7 +135,7 @@ impl ElasticsearchIndex {
     }
 
     /// The counts that are asked for, by the names of their fields.
-    async fn aggregations(&self, find: &Find) -> Result<BTreeMap<&'static str, Value>> {
+    async fn aggregations(&self, find: &EngineSearch) -> Result<BTreeMap<&'static str, Value>> {
         if find.facets.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -143,11 +143,11 @@ impl ElasticsearchIndex {
         Ok(find.facets.iter().map(|field| (field.name, facets::aggregation(dialect, find, field))).collect())
     }
 
-    async fn find(&self, find: &Find) -> Result<SearchResult> {
+    async fn find(&self, find: &EngineSearch) -> Result<SearchResult> {
         let mut body = json!({
             "query": query::query(find), "size": find.size, "track_total_hits": true,
             "sort": dsl::sort(find.sort), "track_scores": true,
-            "_source": if find.documents { shown(find.collection.get()) } else { json!(false) },
+            "_source": if find.documents { source_filter(find.collection.get()) } else { json!(false) },
             "aggs": self.aggregations(find).await?,
         });
         if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
@@ -173,13 +173,13 @@ impl ElasticsearchIndex {
 }
 
 /// The part of documents that hits need.
-fn shown(plan: &SearchPlan) -> Value {
+fn source_filter(plan: &SearchPlan) -> Value {
     let hidden = plan.hidden.iter().copied().chain(["_search"]);
     json!({"excludes": hidden.collect::<Vec<_>>()})
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn hit(found: &Value, find: &Find) -> Hit {
+fn hit(found: &Value, find: &EngineSearch) -> Hit {
     // Scores are sums of small whole numbers, which a float holds exactly.
     let score = found.get("_score").and_then(Value::as_f64).unwrap_or(0.0) as u32;
     Hit {
@@ -187,7 +187,7 @@ fn hit(found: &Value, find: &Find) -> Hit {
         score,
         key: find.sort.map_or(Key::Score(score), |sort| dsl::key(sort, found.pointer("/sort/0"))),
         document: found.get("_source").cloned().unwrap_or_default(),
-        matched: find.collection.get().searched_members().map(|_| Vec::new()).collect(),
+        matched: find.collection.get().members_to_search().map(|_| Vec::new()).collect(),
     }
 }
 
@@ -198,7 +198,7 @@ fn ids(answer: &Value) -> Vec<String> {
 }
 
 /// The members of these owners, by their own fields.
-fn members_of(among: Among<'_>) -> Value {
+fn members_of(among: MemberScope<'_>) -> Value {
     let owner = format!("{}.id", among.owner);
     let mut filter = vec![json!({"terms": {owner: among.owners}})];
     let part = DocumentPart::own(among.collection.get());
@@ -225,7 +225,7 @@ fn is_filled(found: &Value, alias: &str) -> Result<bool> {
         [(_, is_filled)] => Ok(*is_filled),
         several => {
             let names: Vec<&str> = several.iter().map(|(index, _)| index.as_str()).collect();
-            Err(Error::failed(format!(
+            Err(Error::failure(format!(
                 "the alias {alias} stands for several indexes: {}; take it from all but one",
                 names.join(", ")
             )))
@@ -234,11 +234,11 @@ fn is_filled(found: &Value, alias: &str) -> Result<bool> {
 }
 
 impl SearchIndex for ElasticsearchIndex {
-    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, SearchResult> {
+    fn find<'a>(&'a self, find: &'a EngineSearch) -> Answer<'a, SearchResult> {
         Box::pin(ElasticsearchIndex::find(self, find))
     }
 
-    fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
+    fn find_truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
         Box::pin(async move {
             let members = collection.get().members.get(members);
             let Some(truncated) = members.and_then(|members| members.truncated) else {
@@ -261,7 +261,7 @@ impl SearchIndex for ElasticsearchIndex {
         Box::pin(async move {
             let Some(members) = collection.get().members.get(members) else { return Ok(Vec::new()) };
             let is_it = dsl::equals(&format!("{}.id", members.path), id);
-            let is_it = member::any((members.path, members.joined), is_it);
+            let is_it = member_query::any((members.path, members.joined), is_it);
             let body = json!({
                 "query": {"bool": {"filter": [is_it]}},
                 "size": OWNERS_MAX, "_source": false, "track_total_hits": false, "sort": [{"id": "asc"}],
@@ -270,7 +270,7 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {
+    fn owners<'a>(&'a self, among: MemberScope<'a>) -> Answer<'a, Vec<String>> {
         Box::pin(async move {
             let owner = format!("{}.id", among.owner);
             let owners = json!({"owners": {"terms": {"field": owner, "size": among.owners.len()}}});
@@ -283,7 +283,7 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn owner_counts<'a>(&'a self, among: Among<'a>, field: FilterField) -> Answer<'a, Counts> {
+    fn owner_counts<'a>(&'a self, among: MemberScope<'a>, field: FilterField) -> Answer<'a, Counts> {
         Box::pin(async move {
             let distinct = json!({"cardinality": {"field": format!("{}.id", among.owner), "precision_threshold": 40_000}});
             let terms = json!({"field": field.field, "size": FACET_VALUES_MAX});
@@ -295,14 +295,18 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>> {
+    fn match_members<'a>(
+        &'a self,
+        among: MemberScope<'a>,
+        whole: &'a QueryReadings,
+    ) -> Answer<'a, Vec<Value>> {
         Box::pin(async move {
             let owner = json!({"terms": {format!("{}.id", among.owner): among.owners}});
             let best = order::member(among.collection.get(), among.terms, whole);
             let body = json!({
                 "query": {"bool": {"filter": [owner], "must": [best]}},
                 "size": MATCHED_MAX, "track_total_hits": false, "sort": [{"_score": "desc"}, {"id": "asc"}],
-                "_source": shown(among.collection.get()),
+                "_source": source_filter(among.collection.get()),
             });
             let answer = self.search(among.collection, body).await?;
             let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
@@ -338,7 +342,7 @@ impl SearchIndex for ElasticsearchIndex {
 
     fn refresh(&self, collection: Collection) -> Answer<'_, ()> {
         Box::pin(async move {
-            let searched = collection.searched().into_iter();
+            let searched = collection.projections_to_search().into_iter();
             let aliases: Vec<String> = searched.map(|projection| self.alias(projection.name())).collect();
             let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
             let path = IndicesRefreshParts::Index(&aliases).url();
@@ -346,7 +350,7 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>> {
+    fn find_unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>> {
         Box::pin(async move {
             let aliases: Vec<String> = projections.iter().map(|projection| self.alias(projection)).collect();
             let names: Vec<&str> = aliases.iter().map(String::as_str).collect();

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{all, any, equals, marked, precedes, prefix, prefixes, scored, stands, typo};
+use super::dsl::{all, any, equals, mark_word, precedes, prefix, prefixes, score, stands, typo};
 use super::part::DocumentPart;
 use crate::plan::{MembersPlan, SearchPlan};
-use crate::search::index::Find;
+use crate::search::index::EngineSearch;
 use crate::search::matching::Match;
-use crate::search::query::{Term, Whole, name_words};
+use crate::search::query::{QueryReadings, Term, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, SCORED_MAX, SHORT, SHORT_MAX, TIE, points, splits,
 };
@@ -16,14 +16,14 @@ use crate::searchable_fields::{Class, LENGTH_MARK, REFERENCE_MARK, SearchableFie
 type Terms = [(Term, Vec<String>)];
 
 /// The best of the document's own fields, its relatives', and a query taken apart into both of their names.
-pub(super) fn best(find: &Find, terms: &Terms) -> Value {
+pub(super) fn best(find: &EngineSearch, terms: &Terms) -> Value {
     let plan = find.collection.get();
     let mut ways = vec![any(part_ways(&DocumentPart::own(plan), terms, &find.whole, EXACT_OWN_NAME))];
     let members =
-        plan.searched_members().map(|(_, members, searched)| embedded(find, terms, members, searched));
+        plan.members_to_search().map(|(_, members, searched)| best_member(find, terms, members, searched));
     let mut relatives: Vec<Value> = members.collect();
     if !plan.referred.is_empty() {
-        relatives.push(any(referred_ways(plan, terms)));
+        relatives.push(any(ways_of_referred(plan, terms)));
     }
     match relatives.len() {
         // The best relative alone counts beside the document.
@@ -37,25 +37,30 @@ pub(super) fn best(find: &Find, terms: &Terms) -> Value {
 /// The worth of a short name.
 pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
     let terms = name_words(terms.iter().map(|(term, _)| term)).len();
-    let length = |words: usize| marked(LENGTH_MARK, &words.to_string());
+    let length = |words: usize| mark_word(LENGTH_MARK, &words.to_string());
     let within: Vec<String> = (1..=terms).map(length).collect();
     let worth = |less: usize| u32::try_from(SHORT_MAX - less).unwrap_or(0) * SHORT;
     let longer =
-        (1..SHORT_MAX).map(|more| scored(worth(more), equals("_search.words", &length(terms + more))));
-    let ways = std::iter::once(scored(worth(0), json!({"terms": {"_search.words": within}})));
+        (1..SHORT_MAX).map(|more| score(worth(more), equals("_search.words", &length(terms + more))));
+    let ways = std::iter::once(score(worth(0), json!({"terms": {"_search.words": within}})));
     ways.chain(longer).collect()
 }
 
 /// The best of the members that a document embeds.
-fn embedded(find: &Find, terms: &Terms, members: &MembersPlan, searched: SearchableFields) -> Value {
+fn best_member(
+    find: &EngineSearch,
+    terms: &Terms,
+    members: &MembersPlan,
+    searched: SearchableFields,
+) -> Value {
     let terms: Vec<Term> = terms.iter().map(|(term, _)| term.clone()).collect();
     let query = of_members(find, &terms, members, searched);
-    super::member::best((members.path, members.joined), query)
+    super::member_query::best((members.path, members.joined), query)
 }
 
 /// The members that a term matches, each with its worth.
 pub(super) fn of_members(
-    find: &Find,
+    find: &EngineSearch,
     terms: &[Term],
     members: &MembersPlan,
     searched: SearchableFields,
@@ -65,31 +70,31 @@ pub(super) fn of_members(
 }
 
 /// The documents that a term matches by their own fields, as members.
-pub(super) fn member(plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Value {
+pub(super) fn member(plan: &SearchPlan, terms: &[Term], whole: &QueryReadings) -> Value {
     let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
     any(part_ways(&DocumentPart::own(plan), &terms, whole, EXACT))
 }
 
 /// The worth of each term in a part, and that of the whole query as the part's name, address or number.
-fn part_ways(part: &DocumentPart, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Value> {
+fn part_ways(part: &DocumentPart, terms: &Terms, whole: &QueryReadings, own_name: u32) -> Vec<Value> {
     let mut ways: Vec<Value> = Vec::new();
     for (number, (term, apart)) in terms.iter().enumerate() {
         if number < SCORED_MAX {
             ways.push(best_way(part, term, apart));
         } else if own_name != EXACT_OWN_NAME {
             // Of a document that is searched, the query's filter asks for each term already.
-            ways.push(scored(0, part.any_way(term)));
+            ways.push(score(0, part.any_way(term)));
         }
     }
     let name = name_words(terms.iter().map(|(term, _)| term));
-    let length = marked(LENGTH_MARK, &name.len().to_string());
+    let length = mark_word(LENGTH_MARK, &name.len().to_string());
     // The words of a name stand before its length, and their further forms behind it.
-    let is_word = |word: &&str| precedes(&part.words, &marked(Class::Name.mark(), word), &length);
+    let is_word = |word: &&str| precedes(&part.words, &mark_word(Class::Name.mark(), word), &length);
     let is_name: Vec<Value> = name.iter().map(is_word).collect();
-    let mut wholes = vec![scored(own_name, all(is_name))];
+    let mut wholes = vec![score(own_name, all(is_name))];
     let is_whole = part.whole(whole);
     if !is_whole.is_empty() {
-        wholes.push(scored(EXACT, any(is_whole)));
+        wholes.push(score(EXACT, any(is_whole)));
     }
     ways.push(json!({"dis_max": {"queries": wholes}}));
     ways
@@ -103,36 +108,36 @@ fn best_way(part: &DocumentPart, term: &Term, apart: &[String]) -> Value {
         ways.extend(word_ways(&part.words, class.mark(), class, term));
     }
     for digits in part.number_words() {
-        ways.push(scored(points(Class::Other, Match::Word), equals(&digits, &term.text)));
+        ways.push(score(points(Class::Other, Match::Word), equals(&digits, &term.text)));
         if !term.exact {
-            ways.push(scored(points(Class::Other, Match::Prefix), prefix(&digits, &term.text)));
+            ways.push(score(points(Class::Other, Match::Prefix), prefix(&digits, &term.text)));
         }
     }
     let numbers = part.numbers(term);
     if !numbers.is_empty() {
-        ways.push(scored(NUMBER, any(numbers)));
+        ways.push(score(NUMBER, any(numbers)));
     }
     if !apart.is_empty() {
-        ways.push(scored(APART, json!({"terms": {"id": apart}})));
+        ways.push(score(APART, json!({"terms": {"id": apart}})));
     }
     json!({"dis_max": {"queries": ways}})
 }
 
 fn word_ways(field: &str, mark: char, class: Class, term: &Term) -> Vec<Value> {
-    let worth = |how: Match, way: Value| scored(points(class, how), way);
+    let worth = |how: Match, way: Value| score(points(class, how), way);
     if term.exact {
         return vec![worth(Match::Word, stands(field, mark, term))];
     }
     let one = |text: &str| {
-        let text = marked(mark, text);
+        let text = mark_word(mark, text);
         [worth(Match::Word, equals(field, &text)), worth(Match::Prefix, prefix(field, &text))]
     };
-    let typo = typo(field, &marked(mark, &term.text), term).map(|typo| worth(Match::Typo, typo));
+    let typo = typo(field, &mark_word(mark, &term.text), term).map(|typo| worth(Match::Typo, typo));
     term.texts().flat_map(one).chain(typo).collect()
 }
 
 /// The worth of each term in the entities that a document refers to.
-fn referred_ways(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
+fn ways_of_referred(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
     let words = DocumentPart::own(plan).words;
     let ways = |term: &Term| word_ways(&words, REFERENCE_MARK, Class::Other, term);
     let terms = terms.iter().take(SCORED_MAX);
@@ -152,10 +157,10 @@ fn split(plan: &SearchPlan, terms: &Terms) -> Option<Value> {
         let (first, second) = terms.split_at(at);
         let (of_own, of_other) = if own_first { (first, second) } else { (second, first) };
         let of_own = each_prefix(&own, name, of_own);
-        for (_, members, searched) in plan.searched_members() {
+        for (_, members, searched) in plan.members_to_search() {
             let names = each_prefix(&DocumentPart::of_members(members, searched), name, of_other);
             let mut parts = of_own.clone();
-            parts.push(super::member::any((members.path, members.joined), all(names)));
+            parts.push(super::member_query::any((members.path, members.joined), all(names)));
             ways.push(all(parts));
         }
         if !plan.referred.is_empty() {
@@ -163,5 +168,5 @@ fn split(plan: &SearchPlan, terms: &Terms) -> Option<Value> {
         }
     }
     let worth = u32::try_from(terms.len()).unwrap_or(0) * NAME;
-    (!ways.is_empty()).then(|| scored(worth, any(ways)))
+    (!ways.is_empty()).then(|| score(worth, any(ways)))
 }

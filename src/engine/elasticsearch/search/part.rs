@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{any, equals, marked, prefix, prefixes, typo};
+use super::dsl::{any, equals, mark_word, prefix, prefixes, typo};
 use crate::plan::{MembersPlan, SearchPlan};
-use crate::search::query::{Term, Whole};
+use crate::search::query::{QueryReadings, Term};
 use crate::searchable_fields::{Class, NUMBER_MARK, SearchableFields};
 
 /// The document itself, or a member that it embeds.
@@ -50,7 +50,7 @@ impl DocumentPart {
     /// The ways in which a term matches it.
     pub(super) fn ways(&self, term: &Term) -> Vec<Value> {
         let of_class = |class: Class| {
-            let typo = typo(&self.words, &marked(class.mark(), &term.text), term);
+            let typo = typo(&self.words, &mark_word(class.mark(), &term.text), term);
             prefixes(&self.words, class.mark(), term).into_iter().chain(typo)
         };
         let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
@@ -78,7 +78,7 @@ impl DocumentPart {
         if !self.has_numbers {
             return Vec::new();
         }
-        let number = |digits: &String| marked(NUMBER_MARK, digits);
+        let number = |digits: &String| mark_word(NUMBER_MARK, digits);
         let ending = |digits: &String| prefix(&self.words, &number(digits));
         let mut ways: Vec<Value> = term.phone.endings.iter().map(ending).collect();
         if !term.phone.whole.is_empty() {
@@ -89,10 +89,10 @@ impl DocumentPart {
     }
 
     /// The ways in which its e-mail address, its phone number or its id is the whole query.
-    pub(super) fn whole(&self, whole: &Whole) -> Vec<Value> {
+    pub(super) fn whole(&self, whole: &QueryReadings) -> Vec<Value> {
         let is_mail = |(field, mail): (&str, &String)| json!({"term": {self.at(field): {"value": mail, "case_insensitive": true}}});
         let mails = self.searched.mails().flat_map(|field| whole.mail.iter().map(move |mail| (field, mail)));
-        let number = |digits: &String| equals(&self.words, &marked(NUMBER_MARK, digits));
+        let number = |digits: &String| equals(&self.words, &mark_word(NUMBER_MARK, digits));
         let numbers = whole.numbers.iter().filter(|_| self.has_numbers);
         // The documents that embed a member of an id are among the ids.
         let ids = whole.ids.iter().filter(|_| self.is_own).map(|id| equals("id", id));

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{any, equals, marked, prefixes, scored, typo, values};
+use super::dsl::{any, equals, mark_word, prefixes, score, typo, values};
 use super::part::DocumentPart;
-use super::{member, order};
+use super::{member_query, order};
 use crate::plan::Collection;
-use crate::search::index::{Find, MemberFilters};
+use crate::search::index::{EngineSearch, MemberFilters};
 use crate::search::query::Term;
 use crate::searchable_fields::REFERENCE_MARK;
 
 /// The query of a search.
-pub(super) fn query(find: &Find) -> Value {
+pub(super) fn query(find: &EngineSearch) -> Value {
     let mut filter: Vec<Value> = Vec::new();
     if let Some(under) = &find.under {
         filter.extend(below(find.collection, under));
@@ -24,7 +24,7 @@ pub(super) fn query(find: &Find) -> Value {
     let terms = find.terms.as_deref().unwrap_or_default();
     if terms.is_empty() {
         // Nothing is worth more than nothing, whether there are filters or not.
-        return scored(0, json!({"bool": {"filter": filter, "must_not": excluded}}));
+        return score(0, json!({"bool": {"filter": filter, "must_not": excluded}}));
     }
     // One word needs no filter, because the query of its order finds it. A phrase needs one, because a name with
     // its words in another order counts in the order.
@@ -39,16 +39,16 @@ fn below(collection: Collection, id: &str) -> Option<Value> {
     let under = collection.get().under.as_ref()?;
     let query = any(vec![equals(&under.at, id), equals(&under.above, id)]);
     Some(match &under.members {
-        Some(path) => member::any((path, under.joined), query),
+        Some(path) => member_query::any((path, under.joined), query),
         None => query,
     })
 }
 
-fn by_one_member(find: &Find) -> Vec<Value> {
+fn by_one_member(find: &EngineSearch) -> Vec<Value> {
     let one = |found: &MemberFilters| {
         let members = find.collection.get().members.get(found.members)?;
         let met = json!({"bool": {"filter": values(&found.filters)}});
-        let mut ways = vec![member::any((members.path, members.joined), met)];
+        let mut ways = vec![member_query::any((members.path, members.joined), met)];
         if !found.met.is_empty() {
             ways.push(json!({"terms": {"id": found.met}}));
         }
@@ -62,13 +62,13 @@ fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
     let plan = collection.get();
     let part = DocumentPart::own(plan);
     let mut ways = part.ways(term);
-    for (_, members, searched) in plan.searched_members() {
+    for (_, members, searched) in plan.members_to_search() {
         let part = DocumentPart::of_members(members, searched);
-        ways.push(member::any((members.path, members.joined), part.any_way(term)));
+        ways.push(member_query::any((members.path, members.joined), part.any_way(term)));
     }
     if !plan.referred.is_empty() {
         ways.extend(prefixes(&part.words, REFERENCE_MARK, term));
-        ways.extend(typo(&part.words, &marked(REFERENCE_MARK, &term.text), term));
+        ways.extend(typo(&part.words, &mark_word(REFERENCE_MARK, &term.text), term));
     }
     if !owners.is_empty() {
         ways.push(json!({"terms": {"id": owners}}));

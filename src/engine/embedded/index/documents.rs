@@ -32,7 +32,7 @@ impl Documents for EmbeddedSink {
         let list = move || {
             let found = open(&folder, &index)?.versions(&cursor.unwrap_or_default(), PAGE);
             let documents =
-                found.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
+                found.map_err(|error| Error::failure("the ids cannot be listed").because(error))?;
             let cursor = documents.last().filter(|_| documents.len() == PAGE).map(|(id, _)| id.clone());
             Ok(VersionPage { documents, cursor })
         };
@@ -51,7 +51,7 @@ pub(super) fn open(folder: &EmbeddedFolder, index: &str) -> Result<IndexView> {
             opened => {
                 return opened.map_err(|error| {
                     let message = format!("the index {} cannot be read; check the disk", path.display());
-                    Error::failed(message).because(error)
+                    Error::failure(message).because(error)
                 });
             }
         }
@@ -63,7 +63,7 @@ fn documents(view: &IndexView, ids: &[String]) -> Result<Vec<Option<StoredDocume
     let (mut documents, mut bytes) = (Vec::with_capacity(ids.len()), 0);
     for id in ids {
         let found = view.document(id).map_err(|error| {
-            Error::failed(format!("the embedded index: the document {id} cannot be read; check the disk"))
+            Error::failure(format!("the embedded index: the document {id} cannot be read; check the disk"))
                 .because(error)
         })?;
         let stored = found.map(|(version, body)| StoredDocument { version, body });

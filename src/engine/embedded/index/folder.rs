@@ -43,7 +43,7 @@ impl EmbeddedFolder {
     ///
     /// # Errors
     /// When the aliases can't be read.
-    pub fn behind(&self, alias: &str) -> Result<Option<String>> {
+    pub fn index_behind(&self, alias: &str) -> Result<Option<String>> {
         Ok(self.aliases()?.remove(alias))
     }
 
@@ -80,8 +80,8 @@ impl EmbeddedFolder {
     }
 
     fn put_aliases(&self, aliases: &BTreeMap<String, String>) -> Result<()> {
-        let text = serde_json::to_vec(aliases).map_err(|error| self.broken(ALIASES, error))?;
-        replace(&self.0.join(ALIASES), &text).map_err(|error| self.broken(ALIASES, error))
+        let text = serde_json::to_vec(aliases).map_err(|error| self.folder_error(ALIASES, error))?;
+        replace(&self.0.join(ALIASES), &text).map_err(|error| self.folder_error(ALIASES, error))
     }
 
     /// Keeps every other process from changing aliases and records for as long as the file lives.
@@ -89,7 +89,7 @@ impl EmbeddedFolder {
         let locked = private_files::create_folder(&self.0)
             .and_then(|()| private_files::create_file(&self.0.join(LOCK)))
             .and_then(|file| file.lock().map(|()| file));
-        locked.map_err(|error| self.broken(LOCK, error))
+        locked.map_err(|error| self.folder_error(LOCK, error))
     }
 
     /// The concrete indexes of the folder.
@@ -97,7 +97,7 @@ impl EmbeddedFolder {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(self.broken("", error)),
+            Err(error) => return Err(self.folder_error("", error)),
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut names: Vec<String> = names.filter(|name| self.index(name).join(META).exists()).collect();
@@ -111,7 +111,7 @@ impl EmbeddedFolder {
         if !path.join(META).exists() {
             return Ok(());
         }
-        fs::remove_dir_all(&path).map_err(|error| self.broken(index, error))
+        fs::remove_dir_all(&path).map_err(|error| self.folder_error(index, error))
     }
 
     /// The text of the record `name`; `None` when there is none.
@@ -119,7 +119,7 @@ impl EmbeddedFolder {
         match fs::read_to_string(self.0.join(record_file(name))) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.broken(name, error)),
+            Err(error) => Err(self.folder_error(name, error)),
         }
     }
 
@@ -134,7 +134,7 @@ impl EmbeddedFolder {
             Some(text) => replace(&path, text.as_bytes()),
             None => fs::remove_file(&path),
         };
-        changed.map(|()| true).map_err(|error| self.broken(name, error))
+        changed.map(|()| true).map_err(|error| self.folder_error(name, error))
     }
 
     /// The aliases that stand for `index`.
@@ -158,7 +158,7 @@ impl EmbeddedFolder {
         match fs::read(self.index(index).join(META)) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.broken(index, error)),
+            Err(error) => Err(self.folder_error(index, error)),
         }
     }
 
@@ -166,12 +166,12 @@ impl EmbeddedFolder {
     pub(super) fn create(&self, index: &str, meta: &Value) -> Result<()> {
         let made = private_files::create_folder(&self.index(index));
         let noted = made.and_then(|()| replace(&self.index(index).join(META), meta.to_string().as_bytes()));
-        noted.map_err(|error| self.broken(index, error))
+        noted.map_err(|error| self.folder_error(index, error))
     }
 
     /// Marks an index as one that is being filled.
     pub(super) fn begin_filling(&self, index: &str) -> Result<()> {
-        replace(&self.index(index).join(FILLING), b"").map_err(|error| self.broken(index, error))
+        replace(&self.index(index).join(FILLING), b"").map_err(|error| self.folder_error(index, error))
     }
 
     /// True while an index carries that mark.
@@ -182,7 +182,9 @@ impl EmbeddedFolder {
     /// Takes the mark from an index that is full.
     pub(super) fn end_filling(&self, index: &str) -> Result<()> {
         match fs::remove_file(self.index(index).join(FILLING)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.broken(index, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.folder_error(index, error))
+            }
             _ => Ok(()),
         }
     }
@@ -191,23 +193,23 @@ impl EmbeddedFolder {
         match fs::read(self.0.join(ALIASES)) {
             Ok(text) => {
                 let mut aliases: BTreeMap<String, String> =
-                    serde_json::from_slice(&text).map_err(|error| self.broken(ALIASES, error))?;
+                    serde_json::from_slice(&text).map_err(|error| self.folder_error(ALIASES, error))?;
                 // The alias of an index that was deleted stands for none, as in a cluster.
                 aliases.retain(|_, index| self.index(index).is_dir());
                 Ok(aliases)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-            Err(error) => Err(self.broken(ALIASES, error)),
+            Err(error) => Err(self.folder_error(ALIASES, error)),
         }
     }
 
-    fn broken(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    fn folder_error(&self, what: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let message = format!(
             "the embedded index: {} cannot be used; check the disk, or delete {} and run again",
             self.0.join(what).display(),
             self.0.display()
         );
-        Error::failed(message).because(error)
+        Error::failure(message).because(error)
     }
 }
 

@@ -63,7 +63,7 @@ impl Generation {
     pub(super) fn write(&mut self, id: &str, version: u64, json: Option<&[u8]>) -> tantivy::Result<Outcome> {
         let stored = match self.pending.get(id) {
             Some(version) => Some(*version),
-            None => self.stored(id)?,
+            None => self.version_of(id)?,
         };
         if let Some(stored) = stored.filter(|stored| *stored > version) {
             return Ok(Outcome::Conflict { stored: Some(stored) });
@@ -100,7 +100,7 @@ impl Generation {
         self.reader.reload()
     }
 
-    fn stored(&self, id: &str) -> tantivy::Result<Option<u64>> {
+    fn version_of(&self, id: &str) -> tantivy::Result<Option<u64>> {
         Ok(self.view().find(id)?.map(|(version, _)| version))
     }
 
@@ -152,7 +152,7 @@ impl IndexView {
             while count < limit && terms.advance() {
                 let mut postings =
                     inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
-                if let Some(doc) = alive(segment, &mut postings)
+                if let Some(doc) = next_living(segment, &mut postings)
                     && let Ok(id) = std::str::from_utf8(terms.key())
                 {
                     count += 1;
@@ -170,7 +170,7 @@ impl IndexView {
             let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else {
                 continue;
             };
-            if let Some(doc) = alive(segment, &mut postings) {
+            if let Some(doc) = next_living(segment, &mut postings) {
                 let version = segment.fast_fields().u64("version")?.first(doc);
                 let number = u32::try_from(number).unwrap_or(u32::MAX);
                 return Ok(version.map(|version| (version, DocAddress::new(number, doc))));
@@ -188,7 +188,7 @@ impl IndexView {
     }
 }
 
-fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
+fn next_living(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
     let mut doc = postings.doc();
     while doc != TERMINATED {
         if !segment.is_deleted(doc) {

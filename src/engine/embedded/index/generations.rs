@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
-use super::{EmbeddedSink, blocking, committed_documents, lock};
+use super::{EmbeddedSink, blocking, count_committed, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
-    moved_elsewhere, nothing_behind, unknown_index,
+    move_error, nothing_behind, unknown_index,
 };
 use crate::sink::mapping::Mapping;
 use crate::sink::tenure::Tenure;
@@ -27,7 +27,7 @@ impl EmbeddedSink {
         let mut indexes = Vec::new();
         for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
             let mapping = Mapping::load(&self.source, &mapping.projection)?;
-            let index = self.folder.behind(alias)?.ok_or_else(|| nothing_behind(alias))?;
+            let index = self.folder.index_behind(alias)?.ok_or_else(|| nothing_behind(alias))?;
             let meta = self.folder.meta(&index)?;
             match self.check_one(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
@@ -55,7 +55,7 @@ impl EmbeddedSink {
                 let alias = self.alias(alias_move.projection)?;
                 let behind = aliases.get(alias);
                 if behind != alias_move.from.as_ref() {
-                    return Err(moved_elsewhere(
+                    return Err(move_error(
                         alias,
                         alias_move,
                         behind.map(String::as_str).unwrap_or_default(),
@@ -70,7 +70,7 @@ impl EmbeddedSink {
     fn summary(&self, index: String) -> Result<GenerationSummary> {
         Ok(GenerationSummary {
             aliases: self.folder.aliases_of(&index)?,
-            documents: committed_documents(&self.folder, &index).unwrap_or(0),
+            documents: count_committed(&self.folder, &index).unwrap_or(0),
             bytes: self.folder.bytes(&index),
             index,
         })
@@ -80,20 +80,20 @@ impl EmbeddedSink {
     /// place, because the fields of an embedded index are the same under every mapping.
     fn put_one(&self, projection: usize, record: Option<&Rebuild>) -> Result<()> {
         let mapping = self.mapping(projection)?;
-        let Some(index) = self.folder.behind(self.alias(projection)?)? else { return Ok(()) };
+        let Some(index) = self.folder.index_behind(self.alias(projection)?)? else { return Ok(()) };
         let Some(meta) = self.folder.meta(&index)? else { return Ok(()) };
         let is_same = meta.get("mapping_hash").and_then(serde_json::Value::as_str) == Some(&mapping.hash);
         if is_same || record.is_some_and(|record| record.keeps(&index, &mapping.hash)) {
             return Ok(());
         }
-        let Some(mut additions) = mapping.embedded_additions(&meta) else { return Ok(()) };
+        let Some(mut additions) = mapping.additions_of_embedded(&meta) else { return Ok(()) };
         let Some(log) = meta.get("log").and_then(serde_json::Value::as_str) else {
-            return Err(Error::failed(format!(
+            return Err(Error::failure(format!(
                 "the index {index} does not say which log it was built from; run `tributary reindex {}`",
                 mapping.projection
             )));
         };
-        self.folder.create(&index, &mapping.embedded_meta(log))?;
+        self.folder.create(&index, &mapping.meta_of_embedded(log))?;
         additions.send_again = false;
         additions.tell(&mapping.projection, &index);
         Ok(())
@@ -110,7 +110,7 @@ impl EmbeddedSink {
         let record = serde_json::from_str(&text).map_err(|error| {
             let what =
                 format!("the record of {of} cannot be read; is another version of this program at work?");
-            Error::failed(what).because(error)
+            Error::failure(what).because(error)
         });
         Ok(Some((record?, Revision(text))))
     }
@@ -128,18 +128,18 @@ impl EmbeddedSink {
 
 #[async_trait]
 impl Aliases for EmbeddedSink {
-    async fn behind(&self) -> Result<Vec<Option<String>>> {
-        self.aliases.iter().map(|alias| self.folder.behind(alias)).collect()
+    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
+        self.aliases.iter().map(|alias| self.folder.index_behind(alias)).collect()
     }
 
     async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>> {
         tokio::task::block_in_place(|| self.adopt_all(log_identity))
     }
 
-    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, log_identity: &str) -> Result<Vec<usize>> {
         let mut changed = Vec::new();
         for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
-            let Some(index) = self.folder.behind(alias)? else { continue };
+            let Some(index) = self.folder.index_behind(alias)? else { continue };
             let record = self.rebuild(number)?.map(|(record, _)| record);
             let meta = self.folder.meta(&index)?;
             match self.check_one(mapping, meta.as_ref(), (alias, &index), log_identity, record.as_ref()) {
@@ -152,7 +152,9 @@ impl Aliases for EmbeddedSink {
 
     async fn serve(&self) -> Result<()> {
         for alias in &self.aliases {
-            if let Some(index) = self.folder.behind(alias)?.filter(|index| self.folder.is_filling(index)) {
+            if let Some(index) =
+                self.folder.index_behind(alias)?.filter(|index| self.folder.is_filling(index))
+            {
                 self.folder.end_filling(&index)?;
                 tracing::info!(index, "the index is filled");
             }
@@ -187,7 +189,7 @@ impl Aliases for EmbeddedSink {
 
     async fn note_tenure(&self, record: &Tenure, was: Option<&Revision>) -> Result<bool> {
         let text = serde_json::to_string(record);
-        let text = text.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        let text = text.map_err(|error| Error::failure("a record cannot be written").because(error))?;
         self.folder.change_record(&self.tenure_name(), Some(&text), was.map(|was| was.0.as_str()))
     }
 
@@ -202,7 +204,7 @@ impl Aliases for EmbeddedSink {
         was: Option<&Revision>,
     ) -> Result<bool> {
         let text = record.map(serde_json::to_string).transpose();
-        let text = text.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        let text = text.map_err(|error| Error::failure("a record cannot be written").because(error))?;
         let was = was.map(|was| was.0.as_str());
         self.folder.change_record(&self.record_name(projection)?, text.as_deref(), was)
     }
@@ -219,13 +221,13 @@ impl Generations for EmbeddedSink {
         if self.folder.meta(index)?.is_some() {
             return Ok(());
         }
-        self.folder.create(index, &mapping.embedded_meta(log_identity))
+        self.folder.create(index, &mapping.meta_of_embedded(log_identity))
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
         for index in &indexes {
             if self.folder.meta(index)?.is_none() {
-                return Err(Error::failed(format!(
+                return Err(Error::failure(format!(
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
                 )));
             }
@@ -251,7 +253,7 @@ impl Generations for EmbeddedSink {
 
     async fn count(&self, index: &str) -> Result<u64> {
         let (folder, index) = (self.folder.clone(), index.to_owned());
-        blocking(move || committed_documents(&folder, &index)).await?
+        blocking(move || count_committed(&folder, &index)).await?
     }
 
     async fn swap(&self, moves: &[Move]) -> Result<()> {
@@ -260,7 +262,7 @@ impl Generations for EmbeddedSink {
 
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
         let mapping = self.mapping(projection)?;
-        let Some(index) = self.folder.behind(self.alias(projection)?)? else { return Ok(None) };
+        let Some(index) = self.folder.index_behind(self.alias(projection)?)? else { return Ok(None) };
         let live = self.folder.meta(&index)?.unwrap_or_default();
         Ok(Some(mapping.describe(self.summary(index)?, live, true)))
     }

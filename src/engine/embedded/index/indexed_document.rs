@@ -83,7 +83,7 @@ impl SearchFields {
         let own = placed.push(OWN, &Words::of(value, self.plan.own));
         document.add_u64(self.length, own);
         let mut owner = OWN;
-        for (number, members, searched) in self.plan.searched_members() {
+        for (number, members, searched) in self.plan.members_to_search() {
             for member in value.get(members.path).and_then(Value::as_array).into_iter().flatten() {
                 owner += 1;
                 placed.push(owner, &Words::of(member, searched));

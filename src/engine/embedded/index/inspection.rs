@@ -21,7 +21,7 @@ impl Index for EmbeddedSink {
 
     async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
         let (alias, mapping) = (self.alias(projection)?, self.mapping(projection)?);
-        let Some(index) = self.folder.behind(alias)? else {
+        let Some(index) = self.folder.index_behind(alias)? else {
             return Ok(Holding {
                 alias: alias.to_owned(),
                 index: String::new(),
@@ -38,7 +38,7 @@ impl Index for EmbeddedSink {
             .map(|error| error.chain());
         let (folder, id) = (self.folder.clone(), id.to_owned());
         let (name, document) = blocking(move || {
-            let document = stored(&folder, &index, &id);
+            let document = read_document(&folder, &index, &id);
             (index, document)
         })
         .await?;
@@ -54,9 +54,9 @@ impl Index for EmbeddedSink {
     }
 }
 
-fn stored(folder: &EmbeddedFolder, index: &str, id: &str) -> Result<Option<VersionedDocument>> {
+fn read_document(folder: &EmbeddedFolder, index: &str, id: &str) -> Result<Option<VersionedDocument>> {
     let unreadable = || {
-        Error::failed(format!("the index {} cannot be read; check the disk", folder.index(index).display()))
+        Error::failure(format!("the index {} cannot be read; check the disk", folder.index(index).display()))
     };
     let found = open(folder, index)?.document(id).map_err(|error| unreadable().because(error))?;
     let Some((version, json)) = found else { return Ok(None) };

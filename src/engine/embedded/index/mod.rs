@@ -65,7 +65,7 @@ impl EmbeddedSink {
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
         let plan = config.plan;
         let layouts = plan.projections().map(|projection| (projection.name(), schema::layout(projection)));
-        let source = Mappings::of(config).laid_out(layouts);
+        let source = Mappings::of(config).with_layouts(layouts);
         let (mappings, wrong) = Mapping::load_each(&source, projections)?;
         let generations = GenerationList::default();
         let (waiters, waiting) = channel();
@@ -73,7 +73,7 @@ impl EmbeddedSink {
         std::thread::Builder::new()
             .name("commit".to_owned())
             .spawn(move || commit_for(&waiting, &committed))
-            .map_err(|error| Error::failed("the commit's thread cannot be started").because(error))?;
+            .map_err(|error| Error::failure("the commit's thread cannot be started").because(error))?;
         let sink = Self {
             folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
@@ -94,11 +94,11 @@ impl EmbeddedSink {
         log_identity: &str,
         record: Option<&Rebuild>,
     ) -> Result<(IndexState, Generation)> {
-        if let Some(index) = self.folder.behind(alias)? {
+        if let Some(index) = self.folder.index_behind(alias)? {
             return self.open_found(alias, index, mapping, log_identity, record);
         }
         let index = mapping.index_name(alias);
-        let meta = mapping.embedded_meta(log_identity);
+        let meta = mapping.meta_of_embedded(log_identity);
         // Another process may have made one since.
         let open = || self.open_generation(&mapping.projection, &index);
         match self.folder.create_behind(alias, &index, &meta, open)? {
@@ -137,7 +137,7 @@ impl EmbeddedSink {
     ) -> Result<Fit> {
         match mapping.check(meta, alias, index, log_identity, record) {
             Err(error) if error.kind() == ErrorKind::MappingChanged => {
-                meta.and_then(|meta| mapping.embedded_additions(meta)).map(|_| Fit::Additions).ok_or(error)
+                meta.and_then(|meta| mapping.additions_of_embedded(meta)).map(|_| Fit::Additions).ok_or(error)
             }
             checked => checked,
         }
@@ -147,7 +147,7 @@ impl EmbeddedSink {
     /// mappings of the projections with the numbers in `unread` are not looked at.
     fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
         let one = |(number, (alias, mapping)): (usize, (&String, &Mapping))| {
-            let Some(index) = self.folder.behind(alias)? else { return Ok(()) };
+            let Some(index) = self.folder.index_behind(alias)? else { return Ok(()) };
             let (meta, record) = (self.folder.meta(&index)?, self.rebuild(number)?.map(|(record, _)| record));
             let Some(log) = log_identity.filter(|_| !unread.contains(&number)) else { return Ok(()) };
             self.check_one(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
@@ -163,7 +163,7 @@ impl EmbeddedSink {
     fn open_generation(&self, projection: &str, index: &str) -> Result<Generation> {
         let path = self.folder.index(index);
         let projection = self.plan.projection(projection).ok_or_else(|| {
-            Error::failed(format!("the index {index} is of {projection}, which the model does not have"))
+            Error::failure(format!("the index {index} is of {projection}, which the model does not have"))
         })?;
         Generation::open(&path, projection).map_err(|error| {
             // A rebuild that feeds it ends soon; until then its lock is an absence.
@@ -242,12 +242,12 @@ fn write_all(
 }
 
 fn not_opened() -> Error {
-    Error::failed("an index was used before it was opened")
+    Error::failure("an index was used before it was opened")
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::failed("work on the embedded index broke off").because(error))
+    done.map_err(|error| Error::failure("work on the embedded index broke off").because(error))
 }
 
 #[async_trait]
@@ -282,17 +282,17 @@ impl DocumentSink for EmbeddedSink {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.aliases.first().map_or(Ok(()), |alias| self.folder.behind(alias).map(|_| ()))
+        self.aliases.first().map_or(Ok(()), |alias| self.folder.index_behind(alias).map(|_| ()))
     }
 
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
         let generations = lock(&self.generations);
         let summary = |(number, alias): (usize, &String)| {
-            let index = self.folder.behind(alias)?.unwrap_or_default();
+            let index = self.folder.index_behind(alias)?.unwrap_or_default();
             let documents = match generations.get(number) {
                 Some(generation) => generation.count(),
                 None if index.is_empty() => 0,
-                None => committed_documents(&self.folder, &index)?,
+                None => count_committed(&self.folder, &index)?,
             };
             Ok(IndexSummary { alias: alias.clone(), index, documents })
         };
@@ -304,7 +304,7 @@ impl DocumentSink for EmbeddedSink {
         let list = move || {
             let view = lock(&generations).get(projection).map(Generation::view).ok_or_else(not_opened)?;
             let found = view.versions(&cursor.unwrap_or_default(), PAGE);
-            found.map_err(|error| Error::failed("the ids cannot be listed").because(error))
+            found.map_err(|error| Error::failure("the ids cannot be listed").because(error))
         };
         let found = blocking(list).await??;
         let ids: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
@@ -314,11 +314,11 @@ impl DocumentSink for EmbeddedSink {
 }
 
 /// The number of documents of an index that this process has not open for writing.
-fn committed_documents(folder: &EmbeddedFolder, index: &str) -> Result<u64> {
+fn count_committed(folder: &EmbeddedFolder, index: &str) -> Result<u64> {
     let path = folder.index(index);
     let opened = tantivy::Index::open_in_dir(&path).and_then(|index| index.reader());
     let reader = opened.map_err(|error| {
-        Error::failed(format!("the index {} cannot be opened", path.display())).because(error)
+        Error::failure(format!("the index {} cannot be opened", path.display())).because(error)
     })?;
     Ok(reader.searcher().num_docs())
 }

@@ -9,7 +9,7 @@ use super::keys::{mail_key, name_key};
 use super::owner::{LAST, OWN, position};
 use super::schema::{SearchFields, VALUE_LETTERS_MAX};
 use crate::searchable_fields::Words;
-use crate::text::reversed_numbers;
+use crate::text::reverse_numbers;
 
 /// Begins a run: its first position follows, as a number.
 const RUN: char = '\u{1e}';
@@ -67,7 +67,7 @@ impl<'a> PlacedWords<'a> {
 
     /// Puts the phone numbers in a text of an entity that the document refers to.
     pub(super) fn push_number(&mut self, text: &str) {
-        for phone in reversed_numbers(text) {
+        for phone in reverse_numbers(text) {
             self.push_whole(self.fields.phone, OWN, &phone);
         }
     }

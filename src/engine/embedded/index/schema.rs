@@ -69,7 +69,7 @@ impl IndexFields {
     /// The fields of the index of a projection.
     pub fn of(projection: Projection) -> Self {
         let mut builder = Schema::builder();
-        let id = builder.add_text_field("id", counted() | STORED);
+        let id = builder.add_text_field("id", count_options() | STORED);
         let version = builder.add_u64_field("version", fast());
         let document = builder.add_bytes_field("document", BytesOptions::default().set_stored());
         let search = Collection::of(projection).map(|collection| SearchFields::of(collection, &mut builder));
@@ -108,7 +108,7 @@ fn owners(collection: Collection) -> Vec<&'static str> {
 impl SearchFields {
     fn of(collection: Collection, builder: &mut SchemaBuilder) -> Self {
         let plan = collection.get();
-        let placed = indexed(PLACED, IndexRecordOption::WithFreqsAndPositions);
+        let placed = text_options(PLACED, IndexRecordOption::WithFreqsAndPositions);
         let classes = ["name_words", "mail_words", "role_words", "other_words"];
         let words = classes.map(|name| builder.add_text_field(name, placed.clone()));
         let referred = builder.add_text_field("referred_words", placed.clone());
@@ -117,18 +117,18 @@ impl SearchFields {
         let length = builder.add_u64_field("length", fast());
         let below = builder.add_text_field("below", raw());
         let filters = plan.filters.iter().map(|filter| {
-            let text = builder.add_text_field(&text_column(filter), counted());
+            let text = builder.add_text_field(&text_column(filter), count_options());
             (text, number_column(builder, filter))
         });
         let filters = filters.collect();
         let sorts = plan.sorts.iter().map(|sort| add_sort(builder, sort)).collect();
         let members = (0..plan.members.len()).map(|number| {
-            let together = builder.add_text_field(&members_column(number), counted());
+            let together = builder.add_text_field(&members_column(number), count_options());
             (together, builder.add_text_field(&format!("truncated_{number}"), raw()))
         });
         let members = members.collect();
         let owners = owners(collection).into_iter();
-        let owners = owners.map(|name| (name, builder.add_text_field(&owner_column(name), counted())));
+        let owners = owners.map(|name| (name, builder.add_text_field(&owner_column(name), count_options())));
         let owners = owners.collect();
         Self { plan, words, referred, whole, phone, length, below, filters, sorts, members, owners }
     }
@@ -160,7 +160,7 @@ impl SearchFields {
     }
 }
 
-fn indexed(tokenizer: &str, option: IndexRecordOption) -> TextOptions {
+fn text_options(tokenizer: &str, option: IndexRecordOption) -> TextOptions {
     let indexing =
         TextFieldIndexing::default().set_tokenizer(tokenizer).set_fieldnorms(false).set_index_option(option);
     TextOptions::default().set_indexing_options(indexing)
@@ -168,11 +168,11 @@ fn indexed(tokenizer: &str, option: IndexRecordOption) -> TextOptions {
 
 /// A text that is compared whole.
 fn raw() -> TextOptions {
-    indexed("raw", IndexRecordOption::Basic)
+    text_options("raw", IndexRecordOption::Basic)
 }
 
 /// The same, which can be counted.
-fn counted() -> TextOptions {
+fn count_options() -> TextOptions {
     raw().set_fast("raw")
 }
 

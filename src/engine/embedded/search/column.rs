@@ -39,16 +39,16 @@ impl Column {
             Self::Score => of_score(score),
             Self::Text(names, descending) => {
                 let name = names.as_ref().and_then(|names| names.term_ords(doc).next());
-                name.map_or(LAST, |ordinal| directed(ordinal, *descending))
+                name.map_or(LAST, |ordinal| orient(ordinal, *descending))
             }
             Self::Integer(numbers, descending) => numbers
                 .as_ref()
                 .and_then(|numbers| numbers.first(doc))
-                .map_or(LAST, |number| directed(of_integer(number), *descending)),
+                .map_or(LAST, |number| orient(of_integer(number), *descending)),
             Self::Number(numbers, descending) => numbers
                 .as_ref()
                 .and_then(|numbers| numbers.first(doc))
-                .map_or(LAST, |number| directed(of_number(number), *descending)),
+                .map_or(LAST, |number| orient(of_number(number), *descending)),
         }
     }
 
@@ -60,13 +60,11 @@ impl Column {
             Self::Text(None, _) => Key::Missing,
             Self::Text(Some(names), descending) => {
                 let mut name = String::new();
-                names.ord_to_str(directed(number, *descending), &mut name)?;
+                names.ord_to_str(orient(number, *descending), &mut name)?;
                 Key::Text(name)
             }
-            Self::Integer(_, descending) => {
-                Key::Integer((directed(number, *descending) ^ SIGN).cast_signed())
-            }
-            Self::Number(_, descending) => Key::Number(f64::from_u64(directed(number, *descending))),
+            Self::Integer(_, descending) => Key::Integer((orient(number, *descending) ^ SIGN).cast_signed()),
+            Self::Number(_, descending) => Key::Number(f64::from_u64(orient(number, *descending))),
         })
     }
 
@@ -75,10 +73,10 @@ impl Column {
         Ok(match (self, key) {
             (Self::Score, Key::Score(score)) => (of_score(*score), true),
             (Self::Integer(_, descending), Key::Integer(number)) => {
-                (directed(of_integer(*number), *descending), true)
+                (orient(of_integer(*number), *descending), true)
             }
             (Self::Number(_, descending), Key::Number(number)) => {
-                (directed(of_number(*number), *descending), true)
+                (orient(of_number(*number), *descending), true)
             }
             (Self::Text(Some(names), descending), Key::Text(name)) => {
                 let above = first_ordinal_above(names, name)?;
@@ -88,11 +86,11 @@ impl Column {
                     None => false,
                 };
                 match (is_held, descending) {
-                    (true, _) => (directed(above - 1, *descending), true),
+                    (true, _) => (orient(above - 1, *descending), true),
                     (false, false) => (above, false),
                     // Later names are lower, and a document without a name is last.
                     (false, true) => {
-                        (above.checked_sub(1).map_or(LAST, |ordinal| directed(ordinal, true)), false)
+                        (above.checked_sub(1).map_or(LAST, |ordinal| orient(ordinal, true)), false)
                     }
                 }
             }
@@ -120,7 +118,7 @@ fn of_score(score: u32) -> u64 {
 }
 
 /// A number in its direction, and back; none is [`LAST`].
-fn directed(number: u64, descending: bool) -> u64 {
+fn orient(number: u64, descending: bool) -> u64 {
     if descending { (LAST - 1).saturating_sub(number) } else { number.min(LAST - 1) }
 }
 

@@ -30,11 +30,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Collection;
 use crate::search::cursor::Cursor;
 use crate::search::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex, SearchResult,
-    TRUNCATED_MAX,
+    Answer, Counts, EngineSearch, FACET_VALUES_MAX, Hit, MATCHED_MAX, MemberScope, OWNERS_MAX, SearchIndex,
+    SearchResult, TRUNCATED_MAX,
 };
 use crate::search::matched_members;
-use crate::search::query::{FilterField, FilterValue, Term, Whole};
+use crate::search::query::{FilterField, FilterValue, QueryReadings, Term};
 use crate::search::sort::Key;
 
 /// The indexes of a folder, for searching; another process may write them.
@@ -90,7 +90,7 @@ impl EmbeddedIndex {
             let searcher = inner.searcher(&projection)?;
             let ordered = FirstHits { size, after: Some(&after), ranking: None, sort: None };
             let all = ConstScoreQuery::new(Box::new(AllQuery), 0.0);
-            let (_, ranked) = searcher.search(&all, &ordered).map_err(failed)?;
+            let (_, ranked) = searcher.search(&all, &ordered).map_err(search_error)?;
             let fields = inner.fields(&projection)?;
             ranked.into_iter().map(|hit| Ok((hit.id, document_at(fields, &searcher, hit.at)?))).collect()
         });
@@ -105,13 +105,13 @@ impl EmbeddedIndex {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let done = tokio::task::spawn_blocking(move || work(&inner)).await;
-            done.map_err(|error| Error::failed("a search in the embedded index broke off").because(error))?
+            done.map_err(|error| Error::failure("a search in the embedded index broke off").because(error))?
         })
     }
 }
 
-fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::failed("the embedded index cannot be read; check the disk, or delete its folder and run again")
+fn search_error(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::failure("the embedded index cannot be read; check the disk, or delete its folder and run again")
         .because(error)
 }
 
@@ -130,25 +130,25 @@ impl FolderIndexes {
 
     fn newest(&self, projection: &str) -> Result<Searcher> {
         let alias = format!("{}{projection}", self.prefix);
-        let index = self.folder.behind(&alias)?.ok_or_else(|| {
+        let index = self.folder.index_behind(&alias)?.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("there is no alias {alias} yet; `tributary run` makes it"),
             )
         })?;
         let path = self.folder.index(&index);
-        let meta = xxh3_64(&std::fs::read(path.join("meta.json")).map_err(failed)?);
+        let meta = xxh3_64(&std::fs::read(path.join("meta.json")).map_err(search_error)?);
         let mut readers = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = readers.get_mut(&alias).filter(|opened| opened.index == index) {
             if opened.meta != meta {
-                opened.reader.reload().map_err(failed)?;
+                opened.reader.reload().map_err(search_error)?;
                 opened.meta = meta;
             }
             return Ok(opened.reader.searcher());
         }
-        let opened = Index::open_in_dir(&path).map_err(failed)?;
+        let opened = Index::open_in_dir(&path).map_err(search_error)?;
         let reader: IndexReader =
-            opened.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
+            opened.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(search_error)?;
         let searcher = reader.searcher();
         readers.insert(alias, OpenIndex { index, reader, meta });
         Ok(searcher)
@@ -156,25 +156,26 @@ impl FolderIndexes {
 
     /// The fields of the index of a projection.
     fn fields(&self, projection: &str) -> Result<&IndexFields> {
-        let none = || Error::failed(format!("the model has no projection {projection}"));
+        let none = || Error::failure(format!("the model has no projection {projection}"));
         self.fields.get(projection).ok_or_else(none)
     }
 
     /// The fields of the index of a collection, and those that searches look in.
-    fn searched(&self, collection: Collection) -> Result<(&IndexFields, &SearchFields)> {
+    fn fields_of_search(&self, collection: Collection) -> Result<(&IndexFields, &SearchFields)> {
         let fields = self.fields(collection.name())?;
-        let none = || Error::failed(format!("the model does not say how {} are searched", collection.name()));
+        let none =
+            || Error::failure(format!("the model does not say how {} are searched", collection.name()));
         Ok((fields, fields.search.as_ref().ok_or_else(none)?))
     }
 
-    fn find(&self, find: &Find) -> Result<SearchResult> {
+    fn find(&self, find: &EngineSearch) -> Result<SearchResult> {
         let searcher = self.searcher(find.collection.name())?;
-        let (fields, search) = self.searched(find.collection)?;
-        let query = query::query(&searcher, (fields, search), find).map_err(failed)?;
+        let (fields, search) = self.fields_of_search(find.collection)?;
+        let query = query::query(&searcher, (fields, search), find).map_err(search_error)?;
         let ranking = find.terms.is_some().then(|| Ranking::of((fields, search), find));
         let (after, ranking) = (find.after.as_ref(), ranking.as_ref());
         let ordered = FirstHits { size: find.size, after, ranking, sort: find.sort };
-        let (total, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
+        let (total, ranked) = searcher.search(&query, &ordered).map_err(search_error)?;
         let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
         let mut hits = Vec::new();
         for RankedHit { key, score, id, at } in ranked {
@@ -193,7 +194,7 @@ impl FolderIndexes {
         &self,
         searcher: &Searcher,
         search: &SearchFields,
-        find: &Find,
+        find: &EngineSearch,
         (hits, field): (&dyn Query, FilterField),
     ) -> Result<Counts> {
         let mut clauses = vec![(Occur::Must, hits.box_clone())];
@@ -214,39 +215,40 @@ impl FolderIndexes {
             Some(together) => searcher.search(&query, &together),
             None => searcher.search(&query, &ValueCounter(text_column(field))),
         };
-        Ok(most_frequent(counts.map_err(failed)?))
+        Ok(most_frequent(counts.map_err(search_error)?))
     }
 
     fn owners_of_id(&self, collection: Collection, members: usize, id: &str) -> Result<Vec<String>> {
         let searcher = self.searcher(collection.name())?;
-        let (_, search) = self.searched(collection)?;
+        let (_, search) = self.fields_of_search(collection)?;
         let is_it = query::equals(search.whole, &member_key(members, id));
         let ordered = FirstHits { size: OWNERS_MAX, after: None, ranking: None, sort: None };
-        let (_, ranked) = searcher.search(&is_it, &ordered).map_err(failed)?;
+        let (_, ranked) = searcher.search(&is_it, &ordered).map_err(search_error)?;
         Ok(ranked.into_iter().map(|hit| hit.id).collect())
     }
 
-    fn owners(&self, among: Among<'_>) -> Result<Vec<String>> {
+    fn owners(&self, among: MemberScope<'_>) -> Result<Vec<String>> {
         let searcher = self.searcher(among.collection.name())?;
-        let query = query::members_of(self.searched(among.collection)?.1, among);
-        let counts = searcher.search(&query, &ValueCounter(owner_column(among.owner))).map_err(failed)?;
+        let query = query::members_of(self.fields_of_search(among.collection)?.1, among);
+        let counts =
+            searcher.search(&query, &ValueCounter(owner_column(among.owner))).map_err(search_error)?;
         // A member with several owners names others as well.
         Ok(counts.into_keys().filter(|owner| among.owners.contains(owner)).collect())
     }
 
-    fn owner_counts(&self, among: Among<'_>, field: FilterField) -> Result<Counts> {
+    fn owner_counts(&self, among: MemberScope<'_>, field: FilterField) -> Result<Counts> {
         let searcher = self.searcher(among.collection.name())?;
-        let query = query::members_of(self.searched(among.collection)?.1, among);
+        let query = query::members_of(self.fields_of_search(among.collection)?.1, among);
         let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
-        let docs = searcher.search(&query, &DocSetCollector).map_err(failed)?;
+        let docs = searcher.search(&query, &DocSetCollector).map_err(search_error)?;
         for at in docs {
             let fast = searcher.segment_reader(at.segment_ord).fast_fields();
             let texts = |name: &str| -> Result<Vec<String>> {
-                let Some(column) = fast.str(name).map_err(failed)? else { return Ok(Vec::new()) };
+                let Some(column) = fast.str(name).map_err(search_error)? else { return Ok(Vec::new()) };
                 let mut texts = Vec::new();
                 for ordinal in column.term_ords(at.doc_id) {
                     let mut text = String::new();
-                    column.ord_to_str(ordinal, &mut text).map_err(failed)?;
+                    column.ord_to_str(ordinal, &mut text).map_err(search_error)?;
                     texts.push(text);
                 }
                 Ok(texts)
@@ -264,42 +266,43 @@ impl FolderIndexes {
         Ok(most_frequent(counts))
     }
 
-    fn matched(&self, among: Among<'_>, whole: &Whole) -> Result<Vec<Value>> {
+    fn match_members(&self, among: MemberScope<'_>, whole: &QueryReadings) -> Result<Vec<Value>> {
         let searcher = self.searcher(among.collection.name())?;
-        let (fields, search) = self.searched(among.collection)?;
+        let (fields, search) = self.fields_of_search(among.collection)?;
         let query = query::members_of(search, among);
         let ranking = Ranking::of_members((fields, search), among.terms, whole);
         let ordered = FirstHits { size: MATCHED_MAX, after: None, ranking: Some(&ranking), sort: None };
-        let (_, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
+        let (_, ranked) = searcher.search(&query, &ordered).map_err(search_error)?;
         ranked.into_iter().map(|hit| document_at(fields, &searcher, hit.at)).collect()
     }
 
     fn document(&self, projection: &str, id: &str) -> Result<Option<Value>> {
         let (searcher, fields) = (self.searcher(projection)?, self.fields(projection)?);
         let ordered = FirstHits { size: 1, after: None, ranking: None, sort: None };
-        let (_, ranked) = searcher.search(&query::equals(fields.id, id), &ordered).map_err(failed)?;
+        let (_, ranked) = searcher.search(&query::equals(fields.id, id), &ordered).map_err(search_error)?;
         ranked.first().map(|hit| document_at(fields, &searcher, hit.at)).transpose()
     }
 
-    fn truncated(&self, collection: Collection, members: usize) -> Result<Vec<String>> {
+    fn find_truncated(&self, collection: Collection, members: usize) -> Result<Vec<String>> {
         let searcher = self.searcher(collection.name())?;
-        let (_, search) = self.searched(collection)?;
+        let (_, search) = self.fields_of_search(collection)?;
         let Some((_, truncated)) = search.members.get(members) else { return Ok(Vec::new()) };
         let ordered = FirstHits { size: TRUNCATED_MAX, after: None, ranking: None, sort: None };
-        let (_, ranked) = searcher.search(&query::equals(*truncated, "yes"), &ordered).map_err(failed)?;
+        let (_, ranked) =
+            searcher.search(&query::equals(*truncated, "yes"), &ordered).map_err(search_error)?;
         Ok(ranked.into_iter().map(|hit| hit.id).collect())
     }
 }
 
 fn document_at(fields: &IndexFields, searcher: &Searcher, at: DocAddress) -> Result<Value> {
-    let stored: TantivyDocument = searcher.doc(at).map_err(failed)?;
+    let stored: TantivyDocument = searcher.doc(at).map_err(search_error)?;
     let json = stored.get_first(fields.document).and_then(|value| value.as_bytes());
-    serde_json::from_slice(json.unwrap_or_default()).map_err(failed)
+    serde_json::from_slice(json.unwrap_or_default()).map_err(search_error)
 }
 
-/// [`Among`] on a thread of its own.
+/// [`MemberScope`] on a thread of its own.
 #[derive(Clone)]
-struct AmongOwned {
+struct OwnedMemberScope {
     collection: Collection,
     owner: &'static str,
     owners: Vec<String>,
@@ -307,15 +310,15 @@ struct AmongOwned {
     filters: Vec<(FilterField, FilterValue)>,
 }
 
-impl AmongOwned {
-    fn of(among: Among<'_>) -> Self {
-        let Among { collection, owner, owners, terms, filters } = among;
+impl OwnedMemberScope {
+    fn of(among: MemberScope<'_>) -> Self {
+        let MemberScope { collection, owner, owners, terms, filters } = among;
         Self { collection, owner, owners: owners.to_vec(), terms: terms.to_vec(), filters: filters.to_vec() }
     }
 
-    fn borrowed(&self) -> Among<'_> {
+    fn as_scope(&self) -> MemberScope<'_> {
         let Self { collection, owner, owners, terms, filters } = self;
-        Among { collection: *collection, owner, owners, terms, filters }
+        MemberScope { collection: *collection, owner, owners, terms, filters }
     }
 }
 
@@ -330,13 +333,13 @@ fn most_frequent(counts: Counts) -> Counts {
 }
 
 impl SearchIndex for EmbeddedIndex {
-    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, SearchResult> {
+    fn find<'a>(&'a self, find: &'a EngineSearch) -> Answer<'a, SearchResult> {
         let find = find.clone();
         self.ask(move |inner| inner.find(&find))
     }
 
-    fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
-        self.ask(move |inner| inner.truncated(collection, members))
+    fn find_truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
+        self.ask(move |inner| inner.find_truncated(collection, members))
     }
 
     fn owners_of_id<'a>(
@@ -349,19 +352,23 @@ impl SearchIndex for EmbeddedIndex {
         self.ask(move |inner| inner.owners_of_id(collection, members, &id))
     }
 
-    fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {
-        let among = AmongOwned::of(among);
-        self.ask(move |inner| inner.owners(among.borrowed()))
+    fn owners<'a>(&'a self, among: MemberScope<'a>) -> Answer<'a, Vec<String>> {
+        let among = OwnedMemberScope::of(among);
+        self.ask(move |inner| inner.owners(among.as_scope()))
     }
 
-    fn owner_counts<'a>(&'a self, among: Among<'a>, field: FilterField) -> Answer<'a, Counts> {
-        let among = AmongOwned::of(among);
-        self.ask(move |inner| inner.owner_counts(among.borrowed(), field))
+    fn owner_counts<'a>(&'a self, among: MemberScope<'a>, field: FilterField) -> Answer<'a, Counts> {
+        let among = OwnedMemberScope::of(among);
+        self.ask(move |inner| inner.owner_counts(among.as_scope(), field))
     }
 
-    fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>> {
-        let (among, whole) = (AmongOwned::of(among), whole.clone());
-        self.ask(move |inner| inner.matched(among.borrowed(), &whole))
+    fn match_members<'a>(
+        &'a self,
+        among: MemberScope<'a>,
+        whole: &'a QueryReadings,
+    ) -> Answer<'a, Vec<Value>> {
+        let (among, whole) = (OwnedMemberScope::of(among), whole.clone());
+        self.ask(move |inner| inner.match_members(among.as_scope(), &whole))
     }
 
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
@@ -379,12 +386,12 @@ impl SearchIndex for EmbeddedIndex {
         Box::pin(async { Ok(()) })
     }
 
-    fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>> {
+    fn find_unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>> {
         let projections = projections.to_vec();
         self.ask(move |inner| {
             let mut unfilled = Vec::new();
             for projection in projections {
-                let behind = inner.folder.behind(&format!("{}{projection}", inner.prefix))?;
+                let behind = inner.folder.index_behind(&format!("{}{projection}", inner.prefix))?;
                 if behind.is_none_or(|index| inner.folder.is_filling(&index)) {
                     unfilled.push(projection);
                 }
@@ -394,6 +401,6 @@ impl SearchIndex for EmbeddedIndex {
     }
 
     fn ping(&self) -> Answer<'_, ()> {
-        self.ask(|inner| inner.folder.behind("").map(|_| ()))
+        self.ask(|inner| inner.folder.index_behind("").map(|_| ()))
     }
 }

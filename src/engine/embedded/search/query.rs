@@ -12,7 +12,7 @@ use tantivy::{Searcher, Term as IndexTerm};
 use super::exclusion_query::ExclusionQuery;
 use super::member_values::MemberConditions;
 use crate::engine::embedded::index::schema::{IndexFields, SearchFields};
-use crate::search::index::{Among, Find, MemberFilters};
+use crate::search::index::{EngineSearch, MemberFilters, MemberScope};
 use crate::search::query::{FilterField, FilterValue, Filters, Term, by_field};
 
 type BoxedQuery = Box<dyn Query>;
@@ -21,24 +21,24 @@ type BoxedQuery = Box<dyn Query>;
 pub(super) fn query(
     searcher: &Searcher,
     (fields, search): (&IndexFields, &SearchFields),
-    find: &Find,
+    find: &EngineSearch,
 ) -> tantivy::Result<BoxedQuery> {
-    let mut clauses: Vec<(Occur, BoxedQuery)> = vec![(Occur::Must, unscored(Box::new(AllQuery)))];
+    let mut clauses: Vec<(Occur, BoxedQuery)> = vec![(Occur::Must, without_score(Box::new(AllQuery)))];
     let mut must = |query: BoxedQuery| clauses.push((Occur::Must, query));
     if let Some(under) = &find.under {
-        must(unscored(equals(search.below, under)));
+        must(without_score(equals(search.below, under)));
     }
     for (field, values) in by_field(&find.filters) {
-        must(unscored(any_of(search, field, &values)));
+        must(without_score(any_of(search, field, &values)));
     }
     for filters in &find.member_filters {
-        must(unscored(by_one_member(searcher, (fields, search), filters)?));
+        must(without_score(by_one_member(searcher, (fields, search), filters)?));
     }
     if let Some(ids) = &find.among {
-        must(unscored(one_of(fields.id, ids)));
+        must(without_score(one_of(fields.id, ids)));
     }
     for (term, owners) in find.terms.iter().flatten() {
-        must(unscored(anywhere(fields, search, term, owners)));
+        must(without_score(anywhere(fields, search, term, owners)));
     }
     for (term, owners) in &find.excluded {
         let excluded = ExclusionQuery(anywhere(fields, search, term, owners));
@@ -143,8 +143,8 @@ pub(super) fn typo(field: Column, word: &str) -> FuzzyTermQuery {
 }
 
 /// The members of these owners that any of the terms matches by their own fields.
-pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> BoxedQuery {
-    let owners = search.owner(among.owner).map(|column| unscored(one_of(column, among.owners)));
+pub(super) fn members_of(search: &SearchFields, among: MemberScope<'_>) -> BoxedQuery {
+    let owners = search.owner(among.owner).map(|column| without_score(one_of(column, among.owners)));
     let mut clauses: Vec<(Occur, BoxedQuery)> =
         owners.into_iter().map(|owners| (Occur::Must, owners)).collect();
     if clauses.is_empty() {
@@ -152,9 +152,10 @@ pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> BoxedQuery 
     }
     if !among.terms.is_empty() {
         let ways = among.terms.iter().flat_map(|term| ways(search, term));
-        clauses.push((Occur::Must, unscored(any(ways.collect()))));
+        clauses.push((Occur::Must, without_score(any(ways.collect()))));
     }
-    clauses.extend(values(search, among.filters).into_iter().map(|query| (Occur::Must, unscored(query))));
+    clauses
+        .extend(values(search, among.filters).into_iter().map(|query| (Occur::Must, without_score(query))));
     Box::new(BooleanQuery::new(clauses))
 }
 
@@ -196,7 +197,7 @@ pub(super) fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-fn unscored(query: BoxedQuery) -> BoxedQuery {
+fn without_score(query: BoxedQuery) -> BoxedQuery {
     Box::new(ConstScoreQuery::new(query, 0.0))
 }
 

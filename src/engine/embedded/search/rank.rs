@@ -16,9 +16,9 @@ use super::query::{after_prefix, typo};
 use crate::engine::embedded::index::keys::{mail_key, name_key};
 use crate::engine::embedded::index::owner::{OWN, owner_at};
 use crate::engine::embedded::index::schema::{IndexFields, SearchFields};
-use crate::search::index::Find;
+use crate::search::index::EngineSearch;
 use crate::search::matching::Match;
-use crate::search::query::{Term, Whole, name_words};
+use crate::search::query::{QueryReadings, Term, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, POINT, SCORED_MAX, SHORT, SHORT_MAX, points, splits,
 };
@@ -31,7 +31,7 @@ pub(super) struct Ranking {
     search: SearchFields,
     /// Each with the ids of the documents that match by a member which they don't embed.
     terms: Vec<(Term, Vec<String>)>,
-    whole: Whole,
+    whole: QueryReadings,
     /// True where members are ordered by their own fields alone.
     is_of_members: bool,
 }
@@ -62,7 +62,7 @@ struct Owner {
 }
 
 impl Ranking {
-    pub(super) fn of((fields, search): (&IndexFields, &SearchFields), find: &Find) -> Self {
+    pub(super) fn of((fields, search): (&IndexFields, &SearchFields), find: &EngineSearch) -> Self {
         let (terms, whole) = (find.terms.clone().unwrap_or_default(), find.whole.clone());
         Self { id: fields.id, search: search.clone(), terms, whole, is_of_members: false }
     }
@@ -71,7 +71,7 @@ impl Ranking {
     pub(super) fn of_members(
         (fields, search): (&IndexFields, &SearchFields),
         terms: &[Term],
-        whole: &Whole,
+        whole: &QueryReadings,
     ) -> Self {
         let terms = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
         Self { id: fields.id, search: search.clone(), terms, whole: whole.clone(), is_of_members: true }

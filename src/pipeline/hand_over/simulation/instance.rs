@@ -257,7 +257,7 @@ impl Instance {
     }
 
     /// An acknowledged document waits no more, unless it was marked meanwhile.
-    pub(super) fn answered(&mut self, document: usize, is_done: bool) {
+    pub(super) fn note_answer(&mut self, document: usize, is_done: bool) {
         let again = self.again[document].take();
         if is_done {
             self.cleared = self.process.state.step;

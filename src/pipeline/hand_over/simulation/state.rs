@@ -133,7 +133,7 @@ impl Process {
     }
 
     /// Takes an answer (`None` is none); true when it is an acknowledgement.
-    pub(super) fn answered(
+    pub(super) fn take_answer(
         &mut self,
         world: &World,
         request: &Request,

@@ -5,7 +5,7 @@ use fastrand::Rng;
 
 use super::Rules;
 use crate::position::{Positions, TopicPartition};
-use crate::sink::generations::{Phase, Rebuild, RebuildProgress, written};
+use crate::sink::generations::{Phase, Rebuild, RebuildProgress, to_record};
 
 pub(super) const PARTITIONS: usize = 3;
 pub(super) const DOCUMENTS: usize = 6;
@@ -47,8 +47,8 @@ impl Record {
             previous: Some("0".into()),
             phase: self.phase,
             beat: self.beat,
-            stopped_at: self.stopped_at.map(|at| written(&real(&at))),
-            ended_at: self.ended_at.map(|at| written(&real(&at))),
+            stopped_at: self.stopped_at.map(|at| to_record(&real(&at))),
+            ended_at: self.ended_at.map(|at| to_record(&real(&at))),
             progress: RebuildProgress::default(),
             rolled_back_from: None,
             sends_again: false,
@@ -170,7 +170,7 @@ impl World {
     }
 
     /// The published low watermark of an index, and a document of it that does not reflect that.
-    pub(super) fn broken_promise(&self) -> Option<(Offsets, usize, usize)> {
+    pub(super) fn find_broken_promise(&self) -> Option<(Offsets, usize, usize)> {
         let (at, index) = self.committed?;
         let reflects = |document: usize| self.indexes[index][document].reflects;
         let breaks = |document: &usize| !covers(&reflects(*document), &self.counts(&at, *document));

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
-use super::{Partition, failed};
+use super::{Partition, file_error};
 use crate::error::{Error, Result};
 use crate::source::Fingerprint;
 
@@ -32,7 +32,8 @@ impl Partition {
     /// # Errors
     /// When it is another log, and while there is no file.
     pub(super) fn check(&mut self) -> Result<()> {
-        let metadata = std::fs::metadata(&self.path).map_err(|error| failed("read", &self.path, error))?;
+        let metadata =
+            std::fs::metadata(&self.path).map_err(|error| file_error("read", &self.path, error))?;
         let looks = Looks::of(&metadata);
         if looks == self.looks {
             return Ok(());
@@ -56,7 +57,7 @@ impl Partition {
             file.seek(SeekFrom::Start(self.line_at))?;
             file.take(length).read_to_end(&mut line)
         };
-        read().map_err(|error| failed("read", &self.path, error))?;
+        read().map_err(|error| file_error("read", &self.path, error))?;
         if line.pop() != Some(b'\n') {
             return Ok(false);
         }
@@ -64,13 +65,13 @@ impl Partition {
     }
 
     fn read_anew(&mut self) -> Result<()> {
-        let file = File::open(&self.path).map_err(|error| failed("open", &self.path, error))?;
+        let file = File::open(&self.path).map_err(|error| file_error("open", &self.path, error))?;
         let next = self.next;
         self.reader = BufReader::with_capacity(256 << 10, file);
         (self.next, self.byte, self.line_at) = (0, 0, 0);
         let last: Option<Fingerprint> = self.last.clone();
         self.skip_to(next, last.as_ref()).map_err(|error| {
-            Error::failed(format!("{}: the file was truncated or replaced while it was read", self.at))
+            Error::failure(format!("{}: the file was truncated or replaced while it was read", self.at))
                 .because(error)
         })
     }

@@ -124,7 +124,7 @@ fn a_file_that_is_away_is_told_and_waited_for() {
     source.poll(NO_WAIT, 1 << 20).unwrap();
     std::fs::rename(&path, path.with_extension("away")).unwrap();
     source.poll(NO_WAIT, 1 << 20).unwrap();
-    let Some(Away::Topic(reason)) = source.trouble() else { panic!("{:?}", source.trouble()) };
+    let Some(LogOutage::Topic(reason)) = source.trouble() else { panic!("{:?}", source.trouble()) };
     assert!(reason.contains("contacts.jsonl"), "{reason}");
     std::fs::rename(path.with_extension("away"), &path).unwrap();
     source.poll(NO_WAIT, 1 << 20).unwrap();

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::notices::Notices;
-use super::{KafkaSource, WAIT, create, failed, settings, unassigned};
+use super::{KafkaSource, WAIT, assignment_error, create, partition_error, settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
 use crate::position::TopicPartition;
@@ -24,8 +24,8 @@ const IDS_PAUSE: Duration = Duration::from_millis(10);
 impl KafkaSource {
     /// Refuses to go on in a topic that was deleted and created again.
     pub(super) fn check_ids(&self) -> Result<()> {
-        let reason = self.consumer.as_ref().and_then(|consumer| consumer.context().recreated());
-        reason.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        let reason = self.consumer.as_ref().and_then(|consumer| consumer.context().recreation());
+        reason.map_or(Ok(()), |reason| Err(Error::failure(reason)))
     }
 
     /// Waits a moment until the brokers have told the topics' ids: the client tells of them once it knows the topics.
@@ -87,7 +87,7 @@ impl KafkaSource {
             Err(error) if error.kind() == ErrorKind::Unavailable => return Ok(()),
             checked => checked?,
         }
-        unassigned.map_err(super::unassigned)?;
+        unassigned.map_err(super::assignment_error)?;
         self.baseline.append(&mut self.last);
         Ok(())
     }
@@ -103,10 +103,10 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         for (at, print) in &remainder {
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(print.offset))
-                .map_err(|error| failed(at, error))?;
+                .map_err(|error| partition_error(at, error))?;
         }
         if !remainder.is_empty() {
-            consumer.assign(&list).map_err(unassigned)?;
+            consumer.assign(&list).map_err(assignment_error)?;
         }
         let until = Instant::now() + TOGETHER_WAIT;
         while !remainder.is_empty() && Instant::now() < until {
@@ -136,7 +136,7 @@ impl KafkaSource {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&at.topic, at.partition, Offset::Offset(print.offset))
             .and_then(|()| consumer.assign(&list))
-            .map_err(|error| failed(at, error))?;
+            .map_err(|error| partition_error(at, error))?;
         let until = Instant::now() + WAIT;
         while Instant::now() < until {
             match consumer.poll(Duration::from_millis(100)) {
@@ -165,7 +165,7 @@ fn is_record(print: &Fingerprint, record: &Record) -> bool {
 }
 
 fn another_log(at: &TopicPartition, offset: i64) -> Error {
-    Error::failed(format!(
+    Error::failure(format!(
         "{at}: the record at offset {offset} is not the one that the state read there. The topic was recreated or it \
          is another log: delete the state's folder and start again to replay"
     ))

@@ -2,7 +2,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::NoTls;
 
 use super::*;
-use crate::config::{SslMode, Stable};
+use crate::config::{SslMode, StabilityRule};
 use crate::position::{Positions, TopicPartition};
 
 /// A session with a server that lets the user in, and answers nothing more.
@@ -19,7 +19,7 @@ async fn silent() -> DatabaseSession {
     });
     let mut settings = tokio_postgres::Config::new();
     settings.user("tributary");
-    DatabaseSession::connected(settings.connect_raw(ours, NoTls)).await.unwrap()
+    DatabaseSession::connect_within(settings.connect_raw(ours, NoTls)).await.unwrap()
 }
 
 /// A member that writes, or stands by.
@@ -31,7 +31,7 @@ fn member(session: Option<DatabaseSession>, is_writer: bool) -> LockMember {
             sslmode: SslMode::Disable,
             ca_certificate: None,
             schema: "message_store".to_owned(),
-            stable: Stable::Lock,
+            stable: StabilityRule::Lock,
         },
         group: "group".to_owned(),
         keys: LockKeys::of("group"),
@@ -51,7 +51,7 @@ fn member(session: Option<DatabaseSession>, is_writer: bool) -> LockMember {
     }
 }
 
-fn delivered(next: i64) -> DeliveredPosition {
+fn position_of(next: i64) -> DeliveredPosition {
     let low_watermark: Positions = [(TopicPartition::new("contact", 0), next)].into_iter().collect();
     DeliveredPosition { low_watermark, ..DeliveredPosition::default() }
 }
@@ -60,7 +60,7 @@ fn delivered(next: i64) -> DeliveredPosition {
 async fn a_server_that_does_not_answer_loses_its_writer_after_the_time_of_a_look() {
     let mut writer = member(Some(silent().await), true);
     let began = Instant::now();
-    assert!(!writer.commit(delivered(3)).await);
+    assert!(!writer.commit(position_of(3)).await);
     assert_eq!(began.elapsed(), LOOK_WAIT);
     assert!(!*writer.writer.borrow() && writer.session.is_none());
     assert_eq!((writer.written, writer.pending), (None, None), "another one may be further by then");
@@ -70,7 +70,7 @@ async fn a_server_that_does_not_answer_loses_its_writer_after_the_time_of_a_look
 async fn a_member_that_stands_by_waits_for_the_positions_as_long_as_for_a_look() {
     let mut standby = member(Some(silent().await), false);
     let began = Instant::now();
-    assert_eq!(standby.committed().await.unwrap(), DeliveredPosition::default());
+    assert_eq!(standby.read_position().await.unwrap(), DeliveredPosition::default());
     assert_eq!(began.elapsed(), LOOK_WAIT);
     assert!(standby.session.is_none());
 }
@@ -78,9 +78,9 @@ async fn a_member_that_stands_by_waits_for_the_positions_as_long_as_for_a_look()
 #[tokio::test(start_paused = true)]
 async fn positions_that_are_written_are_committed_although_none_are_due() {
     let mut writer = member(Some(silent().await), true);
-    (writer.written, writer.written_at) = (Some(delivered(3)), Some(Instant::now()));
-    assert!(!writer.commit(delivered(4)).await, "they wait until they are due");
+    (writer.written, writer.written_at) = (Some(position_of(3)), Some(Instant::now()));
+    assert!(!writer.commit(position_of(4)).await, "they wait until they are due");
     assert!(writer.pending.is_some());
-    assert!(writer.commit(delivered(3)).await);
+    assert!(writer.commit(position_of(3)).await);
     assert!(writer.pending.is_none());
 }

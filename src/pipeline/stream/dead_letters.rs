@@ -7,9 +7,9 @@ use crate::dead_letter::DeadLetter;
 use crate::decoder::RecordReadiness;
 use crate::error::Result;
 use crate::event::{DecodeOutcome, Record};
+use crate::pipeline::dead_letter_outcomes::RetryOutcome;
 use crate::pipeline::fold::DecodedRecord;
 use crate::pipeline::queue::Priority;
-use crate::pipeline::retry::RetryOutcome;
 
 /// Why the truncation of a table stays in the dead letters, where an earlier version put it.
 const TRUNCATION: &str = "a truncation cannot be retried, because it would delete what came after it as well; delete the \
@@ -35,7 +35,7 @@ impl Stream {
                     documents.extend(projection.map(|projection| (projection, id)));
                 }
                 None => match letter.to_record(&self.kinds) {
-                    Ok(record) => records.push(self.decoded(record)),
+                    Ok(record) => records.push(self.decode(record)),
                     Err(error) => retried.failed.push((letter.name(), error.chain())),
                 },
             }
@@ -68,7 +68,7 @@ impl Stream {
         Ok(retried)
     }
 
-    fn decoded(&self, record: Record) -> DecodedRecord {
+    fn decode(&self, record: Record) -> DecodedRecord {
         let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
             RecordReadiness::Ready => match self.decoder.decode(&record) {
                 DecodeOutcome::Truncation(_) => DecodeOutcome::Poison(TRUNCATION.to_owned()),

@@ -54,13 +54,13 @@ impl WatchReport {
 }
 
 /// The view that a run has of others.
-pub(super) struct Others {
+pub(super) struct AliasWatch {
     view: watch::Receiver<WatchReport>,
     /// The group that writes, where another one may take the indexes over.
     claimant: Option<Claimant>,
 }
 
-impl Others {
+impl AliasWatch {
     /// Begins to look, until this value is gone.
     pub(super) fn watch(sink: Arc<dyn Aliases>, claimant: Option<Claimant>) -> Self {
         Self { view: spawn(sink), claimant }
@@ -88,7 +88,7 @@ impl Others {
 fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<WatchReport> {
     let (sender, receiver) = watch::channel(WatchReport::default());
     tokio::spawn(async move {
-        let mut moving = Moving::default();
+        let mut moving = AliasMoveSigns::default();
         loop {
             tokio::select! {
                 biased;
@@ -108,12 +108,12 @@ fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<WatchReport> {
 
 /// The heartbeats of rebuilds that are about to move an alias.
 #[derive(Default)]
-struct Moving {
+struct AliasMoveSigns {
     beats: Vec<u64>,
     since: Option<Instant>,
 }
 
-impl Moving {
+impl AliasMoveSigns {
     /// True while there is such a rebuild, and it has given a sign within its lease.
     fn is_near(&mut self, rebuilds: &[Option<Rebuild>]) -> bool {
         let near = rebuilds.iter().flatten();
@@ -128,7 +128,7 @@ impl Moving {
 }
 
 async fn look(sink: &dyn Aliases, sender: &watch::Sender<WatchReport>) {
-    let others = match (sink.behind().await, sink.rebuilds().await, sink.tenure().await) {
+    let others = match (sink.indexes_behind().await, sink.rebuilds().await, sink.tenure().await) {
         (Ok(behind), Ok(rebuilds), Ok(tenure)) => WatchReport {
             behind,
             rebuilds: rebuilds.into_iter().map(|found| found.map(|(record, _)| record)).collect(),

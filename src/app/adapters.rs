@@ -15,7 +15,7 @@ pub(super) fn sink(config: &Config) -> Result<Arc<dyn Index>> {
 }
 
 /// As [`sink`], with the faults of the mappings of projections, by the projections' numbers.
-pub(super) fn examined(config: &Config) -> Result<Examination> {
+pub(super) fn examine(config: &Config) -> Result<Examination> {
     (engine::find(config)?.examine)(&config.index, &names(config))
 }
 
