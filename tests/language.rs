@@ -248,7 +248,7 @@ const OPAQUE: [(&str, &str); 5] =
     [("//", "\n"), ("r##\"", "\"##"), ("r#\"", "\"#"), ("r\"", "\""), ("\"", "\"")];
 
 /// A source without its comments and strings.
-fn code(source: &str) -> String {
+pub fn code(source: &str) -> String {
     let escapes = ["\\\\", "\\\"", "'\"'"];
     let source = escapes.iter().fold(source.to_owned(), |text, escape| text.replace(escape, ""));
     let (mut code, mut rest) = (String::new(), source.as_str());

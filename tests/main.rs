@@ -36,6 +36,7 @@ mod files;
 mod filters;
 mod foreign;
 mod forms;
+mod function_names;
 mod fuzz;
 mod harness;
 mod index_faults;
