@@ -39,12 +39,12 @@ pub(super) const fn is_left_out(_: Trigger) -> bool {
 }
 
 #[cfg(test)]
-pub(super) use self::omission::is_left_out;
+pub(super) use self::chosen_trigger::is_left_out;
 #[cfg(test)]
-pub(crate) use self::omission::leave_out;
+pub(crate) use self::chosen_trigger::leave_out;
 
 #[cfg(test)]
-mod omission {
+mod chosen_trigger {
     use std::cell::Cell;
 
     use super::Trigger;

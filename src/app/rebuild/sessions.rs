@@ -63,6 +63,12 @@ pub(in crate::app) enum Standing {
 /// Looks whether a session builds the indexes that the mappings' files and the model declare, and gives it up when
 /// it does not.
 pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
+    if let Some(gone) = session.projections.iter().find(|name| config.plan().projection(name).is_none()) {
+        return Err(Error::usage(format!(
+            "a rebuild of {gone} was begun here, and the model has no such projection now. Restore the projection. Then \
+             end the rebuild with `tributary reindex`, or give it up with `tributary reindex --abort`"
+        )));
+    }
     let config = {
         let mut own = config.clone();
         own.index.projections.clone_from(&session.projections);

@@ -30,9 +30,18 @@ pub(super) fn check(entities: &[Entity], notes: &Notes) {
         if let Some(transform) = &entity.transform {
             check_program(notes, &format!("{key}.transform"), transform);
         }
+        check_count(notes, &format!("{key}.fields"), entity.fields.len());
         for field in &entity.fields {
             check_field(notes, &join(&format!("{key}.fields"), &field.name), entities, entity, field);
         }
+    }
+}
+
+/// The plan numbers the fields of an entity type with 16 bits, and the highest number stands for no field.
+fn check_count(notes: &Notes, key: &str, count: usize) {
+    let most = usize::from(u16::MAX);
+    if count >= most {
+        notes.note(key, format!("{count} fields; an entity type has fewer than {most}"));
     }
 }
 
