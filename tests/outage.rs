@@ -111,7 +111,7 @@ fn an_index_deleted_behind_a_run_stops_it_and_the_next_fills_a_new_one() {
     generate(&world, 7);
     assert_eq!(running.end(), Some(1), "{}", world.log());
     let log = world.log();
-    assert!(log.contains(&deleted) && log.contains("start again"), "{log}");
+    assert!(log.contains(&deleted) && log.contains("Start again"), "{log}");
     let left = world.indexes();
     assert!(left.len() == 2 && !left.iter().any(|index| index.contains("contacts")), "{left:?}");
     world.succeed(&["run", "--until-end"]);

@@ -71,7 +71,7 @@ pub(super) fn announce(state: &Path, address: Option<SocketAddr>) -> Result<()> 
         None if path.exists() => std::fs::remove_file(&path),
         None => Ok(()),
     };
-    done.map_err(|error| unwritten(&path, error))
+    done.map_err(|error| write_error(&path, error))
 }
 
 /// Writes down which entity types and formats this instance has, for those who find the state in use.
@@ -80,9 +80,9 @@ pub(super) fn note_fingerprint(state: &Path, fingerprint: &str) -> Result<()> {
 }
 
 fn write_down(path: &Path, text: &str) -> Result<()> {
-    private_files::write(path, text.as_bytes()).map_err(|error| unwritten(path, error))
+    private_files::write(path, text.as_bytes()).map_err(|error| write_error(path, error))
 }
 
-fn unwritten(path: &Path, error: std::io::Error) -> Error {
+fn write_error(path: &Path, error: std::io::Error) -> Error {
     Error::failure(format!("cannot write {}; check the disk", path.display())).because(error)
 }

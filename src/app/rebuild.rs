@@ -120,7 +120,7 @@ fn to_give_up(error: &Error) -> Error {
 }
 
 /// The error of a command that was told to stop while it waited.
-pub(super) fn stopped() -> Error {
+pub(super) fn stop_error() -> Error {
     Error::failure("stopped before the servers answered; the same call begins again")
 }
 
@@ -143,7 +143,7 @@ impl Log {
             let config = config.clone();
             blocking(move || Log::open(&config, check, is_kept)).await
         });
-        log.await?.ok_or_else(stopped)
+        log.await?.ok_or_else(stop_error)
     }
 
     /// Opens it, with a look whether it is whole when `check` says so. `is_kept` says that it is for a session that was

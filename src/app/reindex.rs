@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::adapters;
 use super::rebuild::sessions::{self, Standing};
-use super::rebuild::{Log, RebuildTask, copy, stopped};
+use super::rebuild::{Log, RebuildTask, copy, stop_error};
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -31,12 +31,12 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reind
     }
     if command.dry_run {
         let answer = retry_outage(&stop, "the index", patience, async || sink.rebuilds().await);
-        answer.await?.ok_or_else(stopped)?;
+        answer.await?.ok_or_else(stop_error)?;
         return dry_run::run(&config, format, &*sink).await;
     }
     let claimant = Claimant { group: config.kafka.group.clone(), state: None, takes_over: false };
     let claimed = retry_outage(&stop, "the index", patience, async || claimant.claim(&*sink).await);
-    claimed.await?.ok_or_else(stopped)?;
+    claimed.await?.ok_or_else(stop_error)?;
     if command.prune {
         let mut deleted = prune(&*sink, config.index.projections.len()).await?;
         // Names mean indexes of these projections alone.
@@ -71,7 +71,7 @@ async fn rebuild(
         let answer = retry_outage(stop, "the index", patience, async || {
             sessions::stand(config, &folder, session).await
         });
-        standing = answer.await?.ok_or_else(stopped)?;
+        standing = answer.await?.ok_or_else(stop_error)?;
         former = former.filter(|_| standing != Standing::GivenUp);
     }
     if !command.rollback && !command.rebuild && former.is_none() {
@@ -97,7 +97,7 @@ async fn rebuild(
             let answer = retry_outage(stop, "the index", patience, async || {
                 sessions::session(config, &*sink, &folder, (command, from)).await
             });
-            answer.await?.ok_or_else(stopped)?
+            answer.await?.ok_or_else(stop_error)?
         }
     };
     config.index.projections.clone_from(&session.projections);

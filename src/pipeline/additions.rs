@@ -9,7 +9,7 @@ use super::indexes::Indexes;
 use super::queue::Queue;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
-use crate::sink::generations::unknown_index;
+use crate::sink::generations::number_error;
 
 /// How far the additions are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ async fn put(context: &Context, indexes: &Indexes) -> Result<AdditionsProgress> 
     };
     let mut named = Vec::new();
     for number in numbers {
-        let index = indexes.get(number).ok_or_else(|| unknown_index(number))?;
+        let index = indexes.get(number).ok_or_else(|| number_error(number))?;
         named.push((context.projection(number)?, index.clone()));
     }
     if named.is_empty() {

@@ -12,7 +12,7 @@ use super::status::Status;
 use crate::error::{Error, Result};
 use crate::position::Positions;
 use crate::projection::Projection;
-use crate::sink::generations::{Aliases, unknown_index};
+use crate::sink::generations::{Aliases, number_error};
 use crate::source::leadership::Leadership;
 use crate::state::State;
 
@@ -84,7 +84,7 @@ impl Context {
     /// # Errors
     /// When there is none.
     pub(super) fn projection(&self, number: usize) -> Result<Projection> {
-        self.projections.get(number).copied().ok_or_else(|| unknown_index(number))
+        self.projections.get(number).copied().ok_or_else(|| number_error(number))
     }
 
     pub(super) fn leadership(&self) -> &dyn Leadership {

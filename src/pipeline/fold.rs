@@ -19,7 +19,7 @@ use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::projection::effects::{Effects, FanOut};
 use crate::state::State;
-use crate::state::keys::{LOW_WATERMARK_KEY, PROGRESS_KEY, Space, built_key, member_key, owner_prefix};
+use crate::state::keys::{LOW_WATERMARK_KEY, PROGRESS_KEY, Space, index_built_key, member_key, owner_prefix};
 use crate::state::rows::{self, Backfill, FoldProgress, LowWatermark, Task};
 use crate::state::store::{Changes, Reader};
 
@@ -243,7 +243,7 @@ impl StateWriter {
             return Ok(());
         }
         let mut changes = Changes::default();
-        changes.put(Space::META, built_key(projection.name()), rows::encode(&index)?);
+        changes.put(Space::META, index_built_key(projection.name()), rows::encode(&index)?);
         self.state.commit(changes)
     }
 

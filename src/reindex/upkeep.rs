@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;
-use crate::sink::generations::{Generations, Orphan, Phase, Rebuild, Revision, unknown_index};
+use crate::sink::generations::{Generations, Orphan, Phase, Rebuild, Revision, number_error};
 
 /// Gives up the rebuilds of the sink's projections. Their records go, and so do the indexes that they made, unless an
 /// alias stands for one or it was there before. `is_own` says which session was begun here and is known to be dead.
@@ -23,7 +23,7 @@ pub async fn abort(
     let mut deleted = Vec::new();
     for (number, found) in found.into_iter().enumerate() {
         let Some((record, revision)) = found.filter(|(record, _)| record.is_under_way()) else { continue };
-        let name = names.get(number).ok_or_else(|| unknown_index(number))?;
+        let name = names.get(number).ok_or_else(|| number_error(number))?;
         let revision =
             if is_dead(&record) { revision } else { wait_for_silence(sink, number, name, &record).await? };
         if !restore(sink, number, &record, &revision).await? {

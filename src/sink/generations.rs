@@ -292,7 +292,7 @@ pub trait Aliases: Documents {
 
     /// The record of one projection's rebuild.
     async fn rebuild_of(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
-        self.rebuilds().await?.into_iter().nth(projection).ok_or_else(|| unknown_index(projection))
+        self.rebuilds().await?.into_iter().nth(projection).ok_or_else(|| number_error(projection))
     }
 
     /// Writes (or, with `None`, removes) the record of a projection if it is still the one of `was`;
@@ -400,7 +400,7 @@ pub(crate) async fn note_sending(
 }
 
 /// The error for a number that no projection of a sink has.
-pub(crate) fn unknown_index(number: usize) -> Error {
+pub(crate) fn number_error(number: usize) -> Error {
     Error::failure(format!("there is no index of number {number}; this is a bug, report it"))
 }
 

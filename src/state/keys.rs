@@ -99,7 +99,7 @@ impl Space {
 }
 
 /// The key under which [`State::index_built_for`](super::State::built_for) is kept.
-pub fn built_key(projection: &str) -> Vec<u8> {
+pub fn index_built_key(projection: &str) -> Vec<u8> {
     format!("built/{projection}").into_bytes()
 }
 

@@ -28,7 +28,7 @@ pub use snapshot::Snapshot;
 
 use self::headers::Headers;
 use self::keys::{
-    FORMAT_KEY, LOW_WATERMARK_KEY, NAME_KEY, PARTIAL_KEY, PROGRESS_KEY, Space, TOPICS_KEY, built_key,
+    FORMAT_KEY, LOW_WATERMARK_KEY, NAME_KEY, PARTIAL_KEY, PROGRESS_KEY, Space, TOPICS_KEY, index_built_key,
 };
 use self::rows::{Backfill, FORMAT, FoldProgress, LowWatermark, Row, StateFormat};
 use self::store::{Changes, Entries, Reader, StateStore};
@@ -247,7 +247,7 @@ impl State {
 
     /// The concrete index that every document of a projection was marked for; empty when none.
     pub fn index_built_for(&self, projection: &str) -> Result<String> {
-        read_meta(&*self.view(), built_key(projection).as_slice())
+        read_meta(&*self.view(), index_built_key(projection).as_slice())
     }
 
     /// The backfills that are not done, by the numbers of their projections.

@@ -83,7 +83,7 @@ pub(in crate::app) async fn rebuild_reshaped(
 ) -> Result<()> {
     loop {
         let sink = adapters::sink(config)?;
-        let answer = retry_outage(stop, "the index", patience, async || reshaped(&*sink, config).await);
+        let answer = retry_outage(stop, "the index", patience, async || find_reshaped(&*sink, config).await);
         let Some(reshaped) = answer.await? else { return Ok(()) };
         if reshaped.is_empty() {
             return Ok(());
@@ -117,7 +117,7 @@ pub(in crate::app) async fn rebuild_reshaped(
 }
 
 /// The projections behind whose aliases are indexes of documents of another shape.
-async fn reshaped(sink: &dyn Generations, config: &Config) -> Result<Vec<String>> {
+async fn find_reshaped(sink: &dyn Generations, config: &Config) -> Result<Vec<String>> {
     let mut reshaped = Vec::new();
     for (number, (behind, name)) in
         sink.indexes_behind().await?.iter().zip(&config.index.projections).enumerate()

@@ -63,9 +63,9 @@ pub(in crate::app) enum Standing {
 /// Looks whether a session builds the indexes that the mappings' files and the model declare, and gives it up when
 /// it does not.
 pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
-    if let Some(gone) = session.projections.iter().find(|name| config.plan().projection(name).is_none()) {
+    if let Some(name) = session.projections.iter().find(|name| config.plan().projection(name).is_none()) {
         return Err(Error::usage(format!(
-            "a rebuild of {gone} was begun here, and the model has no such projection now. Restore the projection. Then \
+            "a rebuild of {name} was begun here, and the model has no such projection now. Restore the projection. Then \
              end the rebuild with `tributary reindex`, or give it up with `tributary reindex --abort`"
         )));
     }
@@ -195,7 +195,7 @@ async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, al
             Some(index) => {
                 check_shape(sink, (number, projection), &index).await?;
                 session.projections.push(projection.clone());
-                session.rolled_back_from.push(left_for(sink, number, &index).await?);
+                session.rolled_back_from.push(hash_left_for(sink, number, &index).await?);
                 session.indexes.push(index);
                 session.previous.push(Some(current));
             }
@@ -230,7 +230,7 @@ async fn check_shape(sink: &dyn Generations, (number, projection): (usize, &str)
 }
 
 /// The hash of the mapping's file, which a rollback to `index` leaves aside; none when `index` was built with that file.
-async fn left_for(sink: &dyn Generations, number: usize, index: &str) -> Result<Option<String>> {
+async fn hash_left_for(sink: &dyn Generations, number: usize, index: &str) -> Result<Option<String>> {
     let Some(left) = sink.describe(number).await? else { return Ok(None) };
     let built_with = sink.hash_of(index).await?;
     Ok(Some(left.hash).filter(|hash| built_with.as_ref() != Some(hash)))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Patience, dry_run, rebuild_output, retry_outage, stopped};
+use super::{Patience, dry_run, rebuild_output, retry_outage, stop_error};
 use crate::app::run::{FollowOptions, follow};
 use crate::cli::OutputFormat;
 use crate::config::Config;
@@ -27,7 +27,7 @@ pub(super) async fn put(
     (patience, stop): (Patience, &Shutdown),
 ) -> Result<Vec<String>> {
     let answer = retry_outage(stop, "the index", patience, async || sink.rebuilds().await);
-    let records = answer.await?.ok_or_else(stopped)?;
+    let records = answer.await?.ok_or_else(stop_error)?;
     let (mut done, mut sending) = (Vec::new(), Vec::new());
     for (number, projection) in config.index.projections.iter().enumerate() {
         let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pipeline::fold::{StateWriter, Step};
 use crate::projection::Projection;
 use crate::projection::effects::FanOut;
-use crate::state::keys::{Space, built_key};
+use crate::state::keys::{Space, index_built_key};
 use crate::state::rows::{self, Backfill};
 use crate::state::store::Changes;
 
@@ -18,7 +18,7 @@ impl StateWriter {
         for projection in self.plan().projections().filter(|of| !self.projections.contains(of)) {
             let number = projection.number();
             if !self.state.index_built_for(projection.name())?.is_empty() {
-                changes.remove(Space::META, built_key(projection.name()));
+                changes.remove(Space::META, index_built_key(projection.name()));
             }
             if pending.iter().any(|(of, _)| *of == number) {
                 put(&mut changes, projection, None)?;

@@ -39,7 +39,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::join::JOIN;
 use crate::plan::{ChildKey, Projection};
 use crate::sink::documents::{Documents, VersionPage};
-use crate::sink::generations::{Aliases, forget_rollback, unknown_index};
+use crate::sink::generations::{Aliases, forget_rollback, number_error};
 use crate::sink::mapping::Mapping;
 use crate::sink::mappings::Mappings;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
@@ -114,11 +114,11 @@ impl ElasticsearchSink {
     }
 
     fn alias(&self, projection: usize) -> Result<&str> {
-        self.aliases.get(projection).map(String::as_str).ok_or_else(|| unknown_index(projection))
+        self.aliases.get(projection).map(String::as_str).ok_or_else(|| number_error(projection))
     }
 
     fn mapping(&self, projection: usize) -> Result<&Mapping> {
-        self.mappings.get(projection).ok_or_else(|| unknown_index(projection))
+        self.mappings.get(projection).ok_or_else(|| number_error(projection))
     }
 
     async fn set_opened(&self, indexes: Vec<String>) {

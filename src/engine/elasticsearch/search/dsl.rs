@@ -200,9 +200,9 @@ mod tests {
         let query = |rewrite| {
             all(vec![equals("fuzzy", "b"), any(vec![prefix("name", "c"), fuzzy(rewrite), fuzzy(rewrite)])])
         };
-        let mut spared = query(TypoRewrite::Clauses);
-        assert_eq!(spare_clauses(&mut spared), 2);
-        assert_eq!(spared, query(TypoRewrite::Segments));
-        assert_eq!(spare_clauses(&mut spared), 0);
+        let mut fewest = query(TypoRewrite::Clauses);
+        assert_eq!(spare_clauses(&mut fewest), 2);
+        assert_eq!(fewest, query(TypoRewrite::Segments));
+        assert_eq!(spare_clauses(&mut fewest), 0);
     }
 }

@@ -8,18 +8,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
-    move_error, nothing_behind, unknown_index,
+    move_error, nothing_behind, number_error,
 };
 use crate::sink::mapping::Mapping;
 use crate::sink::tenure::Tenure;
 
 impl EmbeddedSink {
     pub(super) fn alias(&self, projection: usize) -> Result<&str> {
-        self.aliases.get(projection).map(String::as_str).ok_or_else(|| unknown_index(projection))
+        self.aliases.get(projection).map(String::as_str).ok_or_else(|| number_error(projection))
     }
 
     pub(super) fn mapping(&self, projection: usize) -> Result<&Mapping> {
-        self.mappings.get(projection).ok_or_else(|| unknown_index(projection))
+        self.mappings.get(projection).ok_or_else(|| number_error(projection))
     }
 
     fn adopt_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {
