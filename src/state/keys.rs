@@ -98,7 +98,7 @@ impl Space {
     }
 }
 
-/// The key under which [`State::index_built_for`](super::State::built_for) is kept.
+/// The key under which [`State::index_built_for`](super::State::index_built_for) is kept.
 pub fn index_built_key(projection: &str) -> Vec<u8> {
     format!("built/{projection}").into_bytes()
 }
