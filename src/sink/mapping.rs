@@ -138,7 +138,7 @@ impl Mapping {
         Ok((mappings, wrong))
     }
 
-    /// The mapping that follows from the model, whatever the folder holds.
+    /// The mapping that follows from the model. A file in the folder does not count.
     fn of_model(from: &Mappings, projection: &str) -> Result<Self> {
         let body: Value = serde_json::from_str(from.mapping_text(projection)?).map_err(|error| {
             let what = format!("the model's mapping of {projection} is no JSON; this is a bug, report it");
