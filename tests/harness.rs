@@ -1,7 +1,8 @@
 //! A folder, a configuration and the program, as a user has them.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -140,9 +141,14 @@ impl World {
 
     /// Starts in the background; its log goes to a file.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Running(child, self.path("log"))
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(self.log_file()).spawn().unwrap();
+        Running(child, Some(self.log_file()))
+    }
+
+    /// The file that the log of a program in the background is added to.
+    pub fn log_file(&self) -> File {
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).read(true).append(true).open(self.path("log")).unwrap()
     }
 
     pub fn log(&self) -> String {
@@ -395,13 +401,14 @@ pub fn kill(id: u32, signal: &str) {
     let _ = Command::new("kill").arg(format!("-{signal}")).arg(id.to_string()).status();
 }
 
-/// A program in the background, with the file of its log; killed when it goes out of scope.
-pub struct Running(pub Child, pub PathBuf);
+/// A program in the background, with the file of its log; killed when it goes out of scope. The file is open, because
+/// the folder of a test that fails may go first.
+pub struct Running(pub Child, pub Option<File>);
 
 impl Running {
     /// A program whose log is in no file.
     pub fn without_log(child: Child) -> Self {
-        Self(child, PathBuf::new())
+        Self(child, None)
     }
 
     pub fn kill(mut self) {
@@ -430,9 +437,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-        // The folder of a test that fails is gone with it.
-        if std::thread::panicking() {
-            let log = std::fs::read_to_string(&self.1).unwrap_or_default();
+        if std::thread::panicking()
+            && let Some(file) = &mut self.1
+        {
+            let mut log = String::new();
+            let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut log));
             let lines: Vec<&str> = log.lines().collect();
             println!("the end of its log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }

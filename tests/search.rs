@@ -38,10 +38,15 @@ fn pairs(params: &Value) -> Vec<(String, String)> {
     pairs
 }
 
-/// Status and answer over HTTP.
+/// Status and answer over HTTP. An index that a busy machine makes slow is asked again, as `Retry-After` tells users.
 pub fn by_http(world: &World, pairs: &[(String, String)]) -> (u16, Value) {
-    let (code, body) = world.get(&format!("/search?{}", query_of(pairs)));
-    (code, serde_json::from_str(&body).unwrap_or(Value::Null))
+    let path = format!("/search?{}", query_of(pairs));
+    eventually(&format!("an index that answers {path}"), || {
+        let (code, body) = world.get(&path);
+        let answer: Value = serde_json::from_str(&body).unwrap_or(Value::Null);
+        let is_slow = answer["detail"] == "the index does not answer now; try again later";
+        (!is_slow).then_some((code, answer))
+    })
 }
 
 /// The same from the command line: exit code 2 stands for 400.

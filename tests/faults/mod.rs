@@ -189,12 +189,12 @@ impl Drop for SmallDisk {
 /// Starts the program by a shell, after `before`.
 fn by_shell(before: String) -> Starter {
     Box::new(move |world| {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(world.path("log")).unwrap();
         let inner = world.command(&["run"]);
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(inner.get_program());
         command.args(inner.get_args()).current_dir(world.folder.path());
-        Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap(), world.path("log"))
+        let child = command.stdout(Stdio::null()).stderr(world.log_file()).spawn().unwrap();
+        Running(child, Some(world.log_file()))
     })
 }
 
