@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +17,10 @@ use tempfile::TempDir;
 use tributary::config::Config;
 use tributary::{app::kinds, engine::embedded::EmbeddedIndex};
 
+#[path = "background_program.rs"]
+mod background_program;
+
+pub use self::background_program::Running;
 use crate::services::{self, Services};
 
 pub const PROJECTIONS: [&str; 3] = ["organisations", "contacts", "hierarchy"];
@@ -399,53 +403,6 @@ pub fn log_of(output: &Output) -> String {
 
 pub fn kill(id: u32, signal: &str) {
     let _ = Command::new("kill").arg(format!("-{signal}")).arg(id.to_string()).status();
-}
-
-/// A program in the background, with the file of its log; killed when it goes out of scope. The file is open, because
-/// the folder of a test that fails may go first.
-pub struct Running(pub Child, pub Option<File>);
-
-impl Running {
-    /// A program whose log is in no file.
-    pub fn without_log(child: Child) -> Self {
-        Self(child, None)
-    }
-
-    pub fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    pub fn signal(&self, signal: &str) {
-        kill(self.0.id(), signal);
-    }
-
-    /// Waits for its end; the exit code.
-    pub fn end(&mut self) -> Option<i32> {
-        let until = Instant::now() + LONG;
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < until, "the program did not end");
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-        if std::thread::panicking()
-            && let Some(file) = &mut self.1
-        {
-            let mut log = String::new();
-            let _ = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut log));
-            let lines: Vec<&str> = log.lines().collect();
-            println!("the end of its log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
-        }
-    }
 }
 
 /// Waits until `condition` gives something; a condition that never does is named.
