@@ -172,7 +172,7 @@ fn part_of(inside: &Path) -> String {
 const TEST: &str = "#[cfg(test)]";
 
 /// A source without the items that only tests have. The last line of an item stands as far to the right as its first.
-fn without_tests(source: &str) -> String {
+pub fn without_tests(source: &str) -> String {
     let margin = |line: &str| line.len() - line.trim_start().len();
     let (mut code, mut lines) = (String::new(), source.lines());
     while let Some(line) = lines.next() {

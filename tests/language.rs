@@ -244,7 +244,7 @@ pub const IRREGULAR: [&str; 15] = [
 pub const NOUNS: [&str; 5] = ["Embed", "Feed", "Need", "Seed", "Speed"];
 
 /// The beginnings and ends of comments and strings.
-const OPAQUE: [(&str, &str); 5] =
+pub const OPAQUE: [(&str, &str); 5] =
     [("//", "\n"), ("r##\"", "\"##"), ("r#\"", "\"#"), ("r\"", "\""), ("\"", "\"")];
 
 /// A source without its comments and strings.

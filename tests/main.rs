@@ -49,6 +49,7 @@ mod left_out;
 mod licences;
 mod mapping_change;
 mod message_db;
+mod message_length;
 mod model;
 mod model_changes;
 mod model_search;

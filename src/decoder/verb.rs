@@ -84,7 +84,7 @@ impl Types {
         }
         if self.unknown_verbs.write().unwrap_or_else(PoisonError::into_inner).insert(verb.clone()) {
             tracing::warn!(
-                "the verb {} of the type {} is not known, so the data of its events is merged; \
+                "the verb {} of the type {} is not known, so the data of its events is merged. \
                  [events.types] can say replace, merge, delete or ignore",
                 excerpt(&verb),
                 excerpt(full_type)

@@ -348,16 +348,15 @@ fn check_format(format: &StateFormat, fingerprint: &str) -> Result<()> {
     }
     if format.fingerprint != fingerprint {
         let of_old_debezium = format.fingerprint.contains("=debezium:") && fingerprint.contains("=debezium/");
-        let cause = if of_old_debezium {
-            ". Records of the format debezium were ordered by their LSN in it and are ordered by their offset now, and the two \
-             cannot be mixed"
+        let remedy = if of_old_debezium {
+            "Records of the format debezium were ordered by their LSN in it and are ordered by their offset now. The two \
+             cannot be mixed. Delete"
         } else {
-            ""
+            "Restore them, or delete"
         };
-        let restore = if of_old_debezium { "" } else { "restore them, or " };
         return Err(Error::usage(format!(
-            "the state was built with other topics, formats or [events.types] ({}) than the configuration has now ({fingerprint}){cause}; \
-             {restore}delete the state's folder and start again to replay",
+            "the state was built with other topics, formats or [events.types] ({}) than the configuration has now \
+             ({fingerprint}). {remedy} the state's folder and start again to replay",
             format.fingerprint
         )));
     }

@@ -23,7 +23,7 @@ fn judge(surveyed: Result<DatabaseSurvey>) -> Vec<Remark> {
         lacking => Remark::Doubtful(
             Subject::Privileges,
             format!(
-                "the user cannot call {}, so that a stand-by may not learn how far the writer is; grant the role \
+                "the user cannot call {}, so that a standby may not learn how far the writer is. Grant the role \
                  message_store to the user of postgres.url",
                 lacking.join(" and ")
             ),

@@ -118,7 +118,7 @@ impl FjallStore {
         let missing = missing.filter(|_| !found.is_renamed && is_filled());
         let Some(place) = found.behind.or(missing) else { return Ok(found) };
         Err(Error::failure(format!(
-            "the state in {folder} has lost a part of {}; it is a cache of the log: delete the folder {folder} and \
+            "the state in {folder} has lost a part of {}. It is a cache of the log: delete the folder {folder} and \
              start again to replay",
             self.spaces.named.get(place).map_or("", |(_, name)| name),
             folder = self.folder.display()

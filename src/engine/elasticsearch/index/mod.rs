@@ -189,7 +189,7 @@ impl ElasticsearchSink {
     /// The sentence for a user that may not write.
     fn write_refusal(&self, reason: &str) -> String {
         format!(
-            "Elasticsearch at {} does not let the user write the indexes {}*: {reason}; check the credentials, and that \
+            "Elasticsearch at {} does not let the user write the indexes {}*: {reason}. Check the credentials, and that \
              the role has the privileges index and delete there",
             self.client.addresses(),
             self.prefix
