@@ -48,7 +48,7 @@ impl Shutdown {
                 if second {
                     std::process::exit(code);
                 }
-                tracing::info!("stopping; a second signal ends at once");
+                tracing::info!("the program stops; a second signal ends it at once");
                 shutdown.request();
             }
         });

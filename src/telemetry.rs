@@ -38,7 +38,7 @@ pub fn start(format: LogFormat, verbose: bool, quiet: bool) {
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     if let Some(error) = refused {
-        tracing::warn!(%error, "{VARIABLE} is no list of levels, passed over");
+        tracing::warn!(%error, "{VARIABLE} is no list such as tributary=debug and is passed over");
     }
 }
 

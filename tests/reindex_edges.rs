@@ -90,7 +90,7 @@ fn an_embedded_alias_that_is_moved_to_an_index_of_another_log_leaves_the_former_
     move_alias(&index, &foreign);
     eventually("the instance goes on with the former index", || {
         assert_eq!(instance.0.try_wait().unwrap(), None, "{}", world.log());
-        world.log().contains("going on with the index that it stood for before").then_some(())
+        world.log().contains("goes on with the index that it stood for before").then_some(())
     });
     log.append("contacts", "c2", &json!({"name": "John Roe"}));
     eventually("the new contact is delivered", || {

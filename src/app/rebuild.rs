@@ -121,7 +121,7 @@ fn to_give_up(error: &Error) -> Error {
 
 /// The error of a command that was told to stop while it waited.
 pub(super) fn stop_error() -> Error {
-    Error::failure("stopped before the servers answered; the same call begins again")
+    Error::failure("the rebuild was stopped before the servers answered; the same command begins it again")
 }
 
 /// The log, as a rebuild finds it.

@@ -146,7 +146,7 @@ async fn repair_alone(config: Config, scope: &VerifyRequest, printer: &mut Print
         repaired = repaired => repaired,
         ended = &mut followed => {
             ended?;
-            return Err(Error::failure("stopped before everything was compared; run it again"));
+            return Err(Error::failure("the comparison was stopped before its end; run it again"));
         }
     };
     stop.request();

@@ -93,7 +93,8 @@ impl DeadLetters for FileDeadLetters {
                 Ok(letter) => letters.push(letter),
                 // A crash may have torn a line; its record was read again, and written again.
                 Err(_) => {
-                    tracing::warn!(file = %self.path.display(), line = number + 1, "no dead letter, passed over")
+                    let (file, line) = (self.path.display(), number + 1);
+                    tracing::warn!(%file, line, "the line is no dead letter and is passed over");
                 }
             }
         }

@@ -84,7 +84,10 @@ impl KafkaDeadLetters {
     fn stop_error(&self) -> Error {
         Error::new(
             ErrorKind::Unavailable,
-            format!("stopped before the dead letters were in {}; they are made again", self.topic),
+            format!(
+                "the run was stopped before the dead letters were in {}; the next run makes them again",
+                self.topic
+            ),
         )
     }
 
@@ -354,7 +357,7 @@ impl DeadLetters for KafkaDeadLetters {
                     Some(Err(_)) => tracing::warn!(
                         topic = self.topic,
                         offset = message.offset(),
-                        "no dead letter, passed over"
+                        "the record is no dead letter and is passed over"
                     ),
                     None => {
                         resolved.insert(name);

@@ -219,7 +219,7 @@ impl Spill {
             match serde_json::from_slice(&line) {
                 Ok(letter) => sending.letters.push(letter),
                 Err(error) => {
-                    tracing::warn!(file = %self.path(), %error, "a line is no dead letter, passed over")
+                    tracing::warn!(file = %self.path(), %error, "a line is no dead letter and is passed over")
                 }
             }
             sending.bytes += line.len() as u64;

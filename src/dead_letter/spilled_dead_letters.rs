@@ -82,7 +82,8 @@ impl SpilledDeadLetters {
                 Some(answer) => return Ok(answer),
                 None if !std::mem::replace(&mut is_told, true) => {
                     self.spill.set_full(true);
-                    tracing::warn!(file = %self.spill.path(), "no room for dead letters, waiting for their topic");
+                    let file = self.spill.path();
+                    tracing::warn!(%file, "this file has no more room, so the fold waits for the topic");
                 }
                 None => {}
             }
@@ -99,7 +100,7 @@ impl SpilledDeadLetters {
         if self.stop.is_requested() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
-                "stopped before the dead letters were written down; they are made again",
+                "the run was stopped before the dead letters were written; the next run makes them again",
             ));
         }
         std::thread::park_timeout(LOOK_EVERY);

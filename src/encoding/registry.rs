@@ -179,7 +179,7 @@ impl RegistryQuestion {
         let [first, most] = RETRY;
         let before = self.away.as_ref().map(|(_, before)| *before);
         if before.is_none() {
-            tracing::warn!(why, "waiting for the schema registry");
+            tracing::warn!(why, "the reader is waiting for the schema registry");
         }
         let pause = before.map_or(first, |before| most.min(before * 2));
         self.next = Instant::now().checked_add(pause);

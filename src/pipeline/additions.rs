@@ -106,7 +106,7 @@ async fn note(context: &Context, step: u64) -> Result<AdditionsProgress> {
 async fn ask<T>(answer: impl Future<Output = Result<T>>) -> Result<Option<T>> {
     match in_time(answer).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => {
-            tracing::warn!(error = error.chain(), "waiting to put the mapping's additions in place");
+            tracing::warn!(error = error.chain(), "the mapping's additions are waiting for the index");
             Ok(None)
         }
         answered => answered.map(Some),

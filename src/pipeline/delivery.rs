@@ -420,10 +420,10 @@ impl Delivery {
             let (projection, id) = (document.0.name(), display_key(&document.1));
             if !write.is_earlier {
                 Status::add(&self.status.foreign, 1);
-                tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
+                tracing::warn!(projection, %id, stored, position, "a foreign write is written over");
                 return true;
             }
-            tracing::debug!(projection, %id, stored, position, "left by an earlier log, writing over it");
+            tracing::debug!(projection, %id, stored, position, "an earlier log's document is written over");
         }
         if let Some(base) = own {
             self.bases().adopt(document.clone(), base, claim);

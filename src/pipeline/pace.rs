@@ -115,7 +115,7 @@ impl Pace {
         }
         if inner.warned.is_none_or(|at| now.duration_since(at) >= Duration::from_secs(5)) {
             inner.warned = Some(now);
-            tracing::warn!(reason, writes, "the index cannot take documents now, trying again");
+            tracing::warn!(reason, writes, "the index cannot take documents now; they are sent again");
         }
     }
 

@@ -54,7 +54,7 @@ impl Reconciliation {
             };
             match looked {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    tracing::warn!(error = error.chain(), index, "waiting to look through the index");
+                    tracing::warn!(error = error.chain(), index, "the scan is waiting for the index");
                     return Ok(());
                 }
                 looked => looked?,
@@ -92,7 +92,12 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
         }
     }
     let name = projection.name();
-    tracing::info!(projection = name, index, found, "looked for documents that the log no longer speaks of");
+    tracing::info!(
+        projection = name,
+        index,
+        found,
+        "the index was scanned for documents that the log no longer speaks of"
+    );
     context.command(FoldCommand::BuiltFor(projection, index.to_owned()))
 }
 

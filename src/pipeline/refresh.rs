@@ -135,7 +135,10 @@ impl UnrefreshedWrites {
                     true
                 }
                 Err(error) => {
-                    tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+                    tracing::warn!(
+                        error = error.chain(),
+                        "a refresh failed; the index's own interval shows the writes"
+                    );
                     false
                 }
             }

@@ -162,7 +162,10 @@ impl Role {
         }
         match in_time(context.sink().serve()).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(error = error.chain(), "waiting to have the index serve");
+                tracing::warn!(
+                    error = error.chain(),
+                    "the filled index cannot be put into service now; this is tried again"
+                );
                 self.completeness.delay_service();
             }
             served => {
@@ -242,7 +245,7 @@ impl Role {
         match states {
             Ok(states) => self.take_over(context, &states).await,
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(error = error.chain(), "waiting for the index");
+                tracing::warn!(error = error.chain(), "this instance is waiting for the index");
                 Ok(())
             }
             // Documents of this instance's model have another shape than the new index, and the former one has no readers.
@@ -263,7 +266,7 @@ impl Role {
         let Some(hand_over) = self.gate.end_hand_over() else { return Ok(()) };
         tracing::error!(
             error = error.chain(),
-            "an alias was moved; going on with the index that it stood for before"
+            "an alias was moved; this instance goes on with the index that it stood for before"
         );
         let has_state = hand_over.has_state();
         let (written, refused): (Vec<_>, Vec<_>) =

@@ -86,7 +86,7 @@ async fn ask_while_away<T>(
         let pause = match ask().await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 let Some(pause) = patience.pause(back_off.pause()) else { return Err(error) };
-                tracing::warn!(error = error.chain(), "waiting for {server}");
+                tracing::warn!(error = error.chain(), "the program is waiting for {server}");
                 tell(&error);
                 pause
             }

@@ -137,7 +137,10 @@ fn flatten_outcome(ended: Result<Result<()>, oneshot::error::RecvError>) -> Resu
 fn ignore_unavailable_at_stop(ended: Result<()>, stop: &Shutdown) -> Result<()> {
     match ended {
         Err(error) if stop.is_requested() && error.kind() == ErrorKind::Unavailable => {
-            tracing::warn!(error = error.chain(), "stopped while waiting");
+            tracing::warn!(
+                error = error.chain(),
+                "the fold was stopped while it waited for a server; nothing is lost"
+            );
             Ok(())
         }
         ended => ended,

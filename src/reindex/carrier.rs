@@ -97,7 +97,11 @@ impl Carrier<'_> {
             "documents that the log is silent on were carried"
         );
         if carried.rejected > 0 {
-            tracing::warn!(projection, count = carried.rejected, "of these the new index rejected some");
+            tracing::warn!(
+                projection,
+                count = carried.rejected,
+                "the new index rejected some of the carried documents"
+            );
             self.status.rejected.fetch_add(carried.rejected, Ordering::Relaxed);
         }
         Ok(carried)
@@ -256,7 +260,7 @@ impl Carrier<'_> {
             }
             waiting = left;
             if let Some(reason) = failed {
-                tracing::debug!(reason, "waiting for the new index");
+                tracing::debug!(reason, "the rebuild is waiting for the new index");
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => {}
                     () = self.stop.wait() => return Err(interruption()),

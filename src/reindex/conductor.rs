@@ -378,7 +378,7 @@ impl Conductor {
             if self.state.is_delivered()? {
                 return Ok(());
             }
-            tracing::info!("documents wait for the index still; going on");
+            tracing::info!("documents wait for the index still, so the rebuild goes on");
             source = self.rounds.sources.take().await?;
         }
     }

@@ -100,7 +100,11 @@ async fn wait_for_silence(
     name: &str,
     record: &Rebuild,
 ) -> Result<Revision> {
-    tracing::info!(projection = name, seconds = LEASE.as_secs(), "waiting whether that rebuild is alive");
+    tracing::info!(
+        projection = name,
+        seconds = LEASE.as_secs(),
+        "the command waits for a heartbeat of that rebuild"
+    );
     let until = Instant::now() + LEASE;
     loop {
         let found = sink.rebuild_of(number).await?;

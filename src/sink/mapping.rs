@@ -35,7 +35,7 @@ impl Fit {
             tracing::info!(
                 projection,
                 index,
-                "going on with the index that a rollback put back; `tributary reindex {projection}` builds one with the \
+                "the index that a rollback put back stays in use; `tributary reindex {projection}` builds one with the \
                  mapping's file as it is"
             );
         }

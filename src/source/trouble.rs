@@ -23,7 +23,7 @@ impl Trouble {
     pub(super) fn note(&mut self, error: &Error) {
         let text = error.chain();
         if self.throttle.is_due() {
-            tracing::warn!(error = text, "waiting for the log");
+            tracing::warn!(error = text, "the reader is waiting for the log");
         }
         self.away = Some((error.kind(), text));
     }

@@ -124,7 +124,7 @@ impl Verifier {
         loop {
             match ask().await {
                 Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
-                    tracing::warn!(error = error.chain(), "waiting for the index");
+                    tracing::warn!(error = error.chain(), "the comparison is waiting for the index");
                 }
                 answered => return answered,
             }

@@ -79,11 +79,11 @@ pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Se
         for (number, (projection, index)) in session.projections.iter().zip(&session.indexes).enumerate() {
             check_shape(&*sink, (number, projection), index).await?;
         }
-        tracing::info!(indexes = session.indexes.join(", "), "going on with the rollback that was begun");
+        tracing::info!(indexes = session.indexes.join(", "), "the rollback that was begun goes on");
         return Ok(Standing::GoesOn);
     }
     let Some((number, changed)) = first_changed(&*sink, session).await? else {
-        tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
+        tracing::info!(indexes = session.indexes.join(", "), "the rebuild that was begun goes on");
         return Ok(Standing::GoesOn);
     };
     let projection = session.projection(number)?;

@@ -192,7 +192,7 @@ impl KafkaSource {
             }
             _ => {
                 if self.trouble.outage().is_none() && self.throttle.is_due() {
-                    tracing::warn!(error = %error, "the broker is away or slow, trying again");
+                    tracing::warn!(error = %error, "the broker is away or slow and is asked again");
                 }
                 Ok(())
             }

@@ -352,7 +352,7 @@ impl Generations for ElasticsearchSink {
             tracing::warn!(
                 index,
                 seconds = HEALTH_SECONDS,
-                "not every replica is there; going on with the primaries"
+                "not every replica is there; the rebuild goes on with the primaries"
             );
         }
         Ok(())

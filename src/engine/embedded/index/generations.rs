@@ -31,7 +31,10 @@ impl EmbeddedSink {
             let meta = self.folder.meta(&index)?;
             match self.check_one(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
-                    tracing::warn!(error = error.chain(), "going on with the mapping that it was built with");
+                    tracing::warn!(
+                        error = error.chain(),
+                        "the index keeps the mapping that it was built with"
+                    );
                     mapping.check_shape(meta.as_ref(), alias, &index, log_identity)?;
                 }
                 checked => drop(checked?),
