@@ -107,7 +107,9 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failure("the runtime cannot be started").because(error))?;
+    let runtime = runtime.map_err(|error| {
+        Error::failure("the runtime cannot be started; check the limit of threads").because(error)
+    })?;
     let value = runtime.block_on(future);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     Ok(value)

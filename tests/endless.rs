@@ -223,7 +223,7 @@ fn instance(part: &'static str, odd: Answer) -> (Fake, World) {
 fn an_endless_answer_of_what_seems_an_instance_ends_the_command_with_1() {
     for (part, most, arguments, told) in [
         ("/status", 128, &["status"][..], "sends more to /status than an instance would"),
-        ("/admin/verify", 1, &["verify"], "answers oddly"),
+        ("/admin/verify", 1, &["verify"], "gave an answer that cannot be read"),
     ] {
         let (fake, world) = instance(part, Answer::Endless);
         let output = world.run(arguments);

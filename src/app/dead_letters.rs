@@ -54,8 +54,9 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
                 OutputFormat::Json => output::json(&letter),
                 OutputFormat::Text => {
                     let text = serde_json::to_string_pretty(&letter);
-                    let text =
-                        text.map_err(|error| Error::failure("the letter cannot be written").because(error))?;
+                    let text = text.map_err(|error| {
+                        Error::failure("the dead letter cannot be written").because(error)
+                    })?;
                     output::line(escape::lines(&text));
                     Ok(())
                 }

@@ -116,7 +116,7 @@ impl ExplanationSource<'_> {
             }
             before = after;
         }
-        Err(Error::failure("the document never stood still"))
+        Err(Error::failure("the document changed during each look at it; run the command again"))
     }
 
     async fn state(&self) -> Result<StateSide> {

@@ -223,9 +223,8 @@ fn sum_up(summary: &Summary, repair: bool) -> String {
     let Summary { missing, stale, extra, unknown, pending, repaired, unrepaired, .. } = summary;
     let mut sentence = format!("compared {compared}: {missing} missing, {stale} stale, {extra} extra");
     if *unknown > 0 {
-        sentence.push_str(&format!(
-            "; {unknown} show what the partial log does not speak of, and are left as they are"
-        ));
+        sentence
+            .push_str(&format!("; {unknown} have no record in the partial log, and are left as they are"));
     }
     if *pending > 0 {
         sentence.push_str(&format!("; {pending} pending"));

@@ -26,8 +26,11 @@ impl FileDeadLetters {
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             private_files::create_folder(folder).map_err(|error| {
-                Error::failure(format!("cannot make the dead letters' folder {}", folder.display()))
-                    .because(error)
+                Error::failure(format!(
+                    "cannot make the dead letters' folder {}; check its path and permissions",
+                    folder.display()
+                ))
+                .because(error)
             })?;
         }
         Ok(Self { path: path.to_owned() })

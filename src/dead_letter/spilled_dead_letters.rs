@@ -36,9 +36,10 @@ impl SpilledDeadLetters {
         let spill = Arc::new(Spill::open(place)?);
         let sending = Sender { spill: Arc::clone(&spill), topic: sender, closing: closing.clone() };
         let thread = std::thread::Builder::new().name("dead letters".to_owned());
-        thread
-            .spawn(move || sending.run())
-            .map_err(|error| Error::failure("the dead letters' thread cannot be started").because(error))?;
+        thread.spawn(move || sending.run()).map_err(|error| {
+            Error::failure("the dead letters' thread cannot be started; check the limit of threads")
+                .because(error)
+        })?;
         Ok(Self { spill, topic, stop, closing })
     }
 

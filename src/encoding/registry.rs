@@ -103,7 +103,7 @@ impl Registry {
         let answer = match answers.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) => return Look::Waiting(asking.why()),
             Err(RecvTimeoutError::Disconnected) => {
-                RegistryAnswer::Away("the question was broken off".to_owned())
+                RegistryAnswer::Away("the request was broken off".to_owned())
             }
             Ok(answer) => answer,
         };

@@ -127,7 +127,7 @@ fn reasons(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Vec<S
 
 fn explain_delivery(instance: &str) -> &'static str {
     match instance {
-        "writing" => "it is on its way",
+        "writing" => "it waits for its request, or the request is in flight",
         "catching up" => {
             "nothing is delivered before the fold has passed the end that the log had when writing began"
         }
@@ -140,9 +140,9 @@ fn explain_delivery(instance: &str) -> &'static str {
 /// The cause that is left when no work of ours explains it.
 fn explain_change_behind(state: &StateSide, answer: &Holding) -> String {
     let what = match (&state.document, &answer.document) {
-        (Some(_), None) => "the document was delivered, and was deleted in the index behind Tributary",
-        (None, _) => "the document was written to the index, or put back, behind Tributary",
-        (Some(_), Some(_)) => "the document was delivered, and was changed in the index behind Tributary",
+        (Some(_), None) => "the document was delivered, and another program deleted it in the index",
+        (None, _) => "another program wrote the document to the index, or put it back",
+        (Some(_), Some(_)) => "the document was delivered, and another program changed it in the index",
     };
     format!("{what}: nothing waits that would repair it; `tributary verify --repair` does")
 }
@@ -255,15 +255,15 @@ mod tests {
         let assert_reason = |reasons: Vec<String>, word: &str| {
             assert!(reasons.len() == 1 && reasons[0].contains(word), "{word}: {reasons:?}");
         };
-        assert_reason(reasons_of(&state(document()), &answer(0, None)), "deleted in the index behind");
-        assert_reason(reasons_of(&state(None), &answer(3, document())), "put back");
+        assert_reason(reasons_of(&state(document()), &answer(0, None)), "another program deleted it");
+        assert_reason(reasons_of(&state(None), &answer(3, document())), "put it back");
         assert_reason(
             reasons_of(&state(document()), &answer(3, Some(json!({})))),
-            "changed in the index behind",
+            "another program changed it",
         );
         assert_reason(reasons_of(&state(document()), &answer(11, Some(json!({})))), "foreign write");
         for (instance, word) in [
-            ("writing", "on its way"),
+            ("writing", "in flight"),
             ("catching up", "passed the end"),
             ("standing by", "stands by"),
             ("stopped", "no instance runs"),

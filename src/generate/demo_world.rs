@@ -57,7 +57,10 @@ impl LiveWorld {
         std::thread::Builder::new()
             .name("world".to_owned())
             .spawn(move || run(&world, &ready, &start))
-            .map_err(|error| Error::failure("the world's thread cannot be started").because(error))?;
+            .map_err(|error| {
+                Error::failure("the world's thread cannot be started; check the limit of threads")
+                    .because(error)
+            })?;
         written.recv().map_err(|_| Error::failure("the world's thread broke off"))??;
         Ok(Self { go })
     }

@@ -82,7 +82,9 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))).collect();
     let options = AdminOptions::new().operation_timeout(Some(WAIT));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failure("the runtime cannot be started").because(error))?;
+    let runtime = runtime.map_err(|error| {
+        Error::failure("the runtime cannot be started; check the limit of threads").because(error)
+    })?;
     for made in runtime.block_on(admin.create_topics(&topics, &options)).map_err(failed)? {
         match made {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}

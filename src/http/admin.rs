@@ -113,7 +113,10 @@ async fn ask_fold<T: Serialize + Send + 'static>(
     match tokio::task::spawn_blocking(move || answer.recv_timeout(ANSWER_WAIT)).await {
         Ok(Ok(Ok(done))) => Json(done).into_response(),
         Ok(Ok(Err(error))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
-        _ => problem(StatusCode::SERVICE_UNAVAILABLE, "the fold did not answer in time"),
+        _ => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the fold did not answer in time; try again, or look at the log of the instance",
+        ),
     }
 }
 
@@ -195,7 +198,8 @@ pub(super) fn refuse(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
         return Some(problem(StatusCode::FORBIDDEN, ADMIN_CLOSED));
     }
     if is_cross_site(headers) {
-        let detail = "orders are taken from this instance's own page and from programs, not from other sites";
+        let detail =
+            "this route takes requests of this instance's own page and of programs, and none of other sites";
         return Some(problem(StatusCode::FORBIDDEN, detail));
     }
     if !is_authorised(admin.token.as_deref(), headers) {

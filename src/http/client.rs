@@ -164,8 +164,11 @@ impl InstanceClient {
     }
 
     fn version_error(&self, error: serde_json::Error) -> Error {
-        Error::failure(format!("the instance at {} answers oddly; is it of this version?", self.address))
-            .because(error)
+        Error::failure(format!(
+            "the instance at {} gave an answer that cannot be read; use its version of this program",
+            self.address
+        ))
+        .because(error)
     }
 
     fn request(&self, method: Method, path: &str, body: String) -> Result<RequestBuilder> {
@@ -188,7 +191,7 @@ impl InstanceClient {
         let status = answer.status();
         let bytes = answer.whole(ANSWER_BYTES_MAX).await?.ok_or_else(|| {
             Error::failure(format!(
-                "what answers at {} sends more to {path} than an instance would; is another program there?",
+                "the program at {} sends more to {path} than an instance would; check the address",
                 self.address
             ))
         })?;

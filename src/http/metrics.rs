@@ -56,8 +56,8 @@ fn counters(page: &mut MetricsPage, report: &Report) {
     );
     let outcomes = ["delivered", "rejected", "retried", "conflicts", "foreign", "kept"];
     let help = "Writes of documents by outcome. Retried ones and conflicts are sent again, rejected ones went to the \
-                dead letters, and foreign ones were written over. Kept documents are those that a partial log is \
-                silent on.";
+                dead letters, and foreign ones were written over. Kept documents are those that a partial log \
+                has no record of.";
     let items = outcomes.map(|outcome| (labels(&[("outcome", outcome)]), count(outcome)));
     page.metric("tributary_items_total", "counter", help, items);
     let help = "Bytes of the requests that documents were sent to the index by.";

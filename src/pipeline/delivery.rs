@@ -358,7 +358,7 @@ impl Delivery {
                 },
                 Outcome::Conflict { .. } if write.is_kept => {
                     let (projection, id) = (document.0.name(), &document.1);
-                    tracing::debug!(projection, %id, "the log is silent on it: the index keeps its document");
+                    tracing::debug!(projection, %id, "the log has no record of it, so the document stays");
                     preserved += 1;
                     true
                 }

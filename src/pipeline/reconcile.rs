@@ -96,7 +96,7 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
         projection = name,
         index,
         found,
-        "the index was scanned for documents that the log no longer speaks of"
+        "the index was scanned for documents that have no record in the log"
     );
     context.command(FoldCommand::BuiltFor(projection, index.to_owned()))
 }

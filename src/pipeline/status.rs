@@ -260,7 +260,7 @@ impl Status {
     /// Takes note that such a reason is gone.
     pub fn clear(&self, cause: Cause) {
         if self.lock().reasons.clear(cause, None) {
-            tracing::debug!(cause = cause.name(), "a reason against being ready is gone");
+            tracing::debug!(cause = cause.name(), "a reason for not being ready is gone");
         }
     }
 

@@ -40,8 +40,10 @@ pub(super) fn start(name: &str, work: impl Turns) -> Result<oneshot::Receiver<Re
         let _ = ended.send(run(work));
     };
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-    started
-        .map_err(|error| Error::failure(format!("the {name}'s thread cannot be started")).because(error))?;
+    started.map_err(|error| {
+        Error::failure(format!("the {name}'s thread cannot be started; check the limit of threads"))
+            .because(error)
+    })?;
     Ok(end)
 }
 

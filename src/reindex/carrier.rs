@@ -94,7 +94,7 @@ impl Carrier<'_> {
             projection,
             from = self.from,
             count,
-            "documents that the log is silent on were carried"
+            "documents that the log has no record of were carried"
         );
         if carried.rejected > 0 {
             tracing::warn!(

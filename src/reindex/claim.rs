@@ -97,7 +97,10 @@ impl Claim {
                 return Ok(());
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, "the rebuild's record changes all the time"))
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the rebuild's record changes all the time; run the command again",
+        ))
     }
 
     /// How far the session is: the least of its projections.

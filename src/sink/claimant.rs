@@ -55,7 +55,10 @@ impl Claimant {
                 return Ok(found.is_some() && !was_own);
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, "the record of the group that writes changes all the time"))
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the record of the group that writes changes all the time; run the command again",
+        ))
     }
 
     /// Whether [`Self::claim`] would be refused, beside the key of the configuration that decides it.

@@ -153,6 +153,6 @@ pub fn partial_log(at: &TopicPartition, first: i64, instead: &str) -> Error {
     Error::failure(format!(
         "{at} begins at offset {first}, and its topic deletes records (cleanup.policy). Earlier records are gone, and \
          a replay would not know of them. {instead}--allow-partial-log goes without them, and deletes no document \
-         that the log is silent on"
+         that the log has no record of"
     ))
 }

@@ -242,7 +242,7 @@ fn too_long(error: std::num::TryFromIntError) -> Error {
 }
 
 fn no_copy() -> Error {
-    Error::failure("what was sent is no whole copy of a state; is the running instance of this version?")
+    Error::failure("the copy of the state cannot be read; use the running instance's version of this program")
 }
 
 #[cfg(test)]

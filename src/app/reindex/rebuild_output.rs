@@ -79,7 +79,7 @@ pub(super) fn outcome(format: OutputFormat, outcome: &RebuildOutcome, state: Opt
         ));
         if evidence.carried > 0 {
             output::line(format_args!(
-                "{}: {} documents that the log is silent on were carried over",
+                "{}: {} documents that the log has no record of were carried over",
                 evidence.index, evidence.carried
             ));
         }

@@ -20,7 +20,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("retried", "writes tried again"),
     ("conflicts", "writes made again after a conflict of versions"),
     ("foreign", "writes of others that were written over"),
-    ("kept", "documents left as they are, because the partial log is silent on them"),
+    ("kept", "documents left as they are, because the partial log has no record of them"),
     ("dead_letters_waiting", "dead letters that wait for their topic"),
     ("rejected", "documents that the index rejected for good"),
 ];

@@ -75,9 +75,9 @@ impl Stream {
                 decoded => decoded,
             },
             RecordReadiness::Waiting(Some(why)) => DecodeOutcome::Poison(why.to_string()),
-            RecordReadiness::Waiting(None) => {
-                DecodeOutcome::Poison("the schema registry has not answered yet; retry the letter".to_owned())
-            }
+            RecordReadiness::Waiting(None) => DecodeOutcome::Poison(
+                "the schema registry has not answered yet; retry the dead letter".to_owned(),
+            ),
         };
         DecodedRecord { record, decoded }
     }

@@ -137,7 +137,7 @@ fn parameter(node: &MappingNode, name: &str, old: Option<&Value>, new: Option<&V
     let is_off = |value: Option<&Value>| value.and_then(Value::as_str) == Some("false");
     match (node.kind(), name) {
         ("object" | "nested", "dynamic") if new.is_none() => Consequence::rebuild(
-            "left out, it stays as it was; only a new index takes its surroundings' again",
+            "the file leaves it out, so it stays as it was; only a new index inherits it again",
         ),
         ("object" | "nested", "dynamic") => of_dynamic(old),
         ("object" | "nested", _) => Consequence::rebuild(FIXED),
@@ -170,7 +170,9 @@ fn root_parameter(_: &MappingNode, name: &str, old: Option<&Value>, new: Option<
         "runtime" | "dynamic_templates" | "dynamic_date_formats" | "date_detection" | "numeric_detection"
             if new.is_none() =>
         {
-            Consequence::rebuild("left out, it stays as it was; only a new index is without it")
+            Consequence::rebuild(
+                "the file leaves it out, so it stays as it was; only a new index is without it",
+            )
         }
         // Computed when it is asked for.
         "runtime" => Consequence::PLACE,

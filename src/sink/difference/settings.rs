@@ -111,9 +111,9 @@ fn judge(name: &str) -> Consequence {
     if is_among(DYNAMIC, name) {
         Consequence::PLACE
     } else if name.starts_with("analysis.") {
-        Consequence::rebuild("words that are indexed were made by the old analysis")
+        Consequence::rebuild("the old analysis made the words that are indexed")
     } else {
-        Consequence::rebuild("an index has this for life")
+        Consequence::rebuild("only a new index can have another value")
     }
 }
 

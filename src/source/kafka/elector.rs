@@ -144,8 +144,10 @@ impl Elector {
             place: GroupPlace::Outside,
         };
         let thread = std::thread::Builder::new().name("elector".to_owned()).spawn(move || member.serve());
-        let thread = thread
-            .map_err(|error| Error::failure("the elector's thread cannot be started").because(error))?;
+        let thread = thread.map_err(|error| {
+            Error::failure("the elector's thread cannot be started; check the limit of threads")
+                .because(error)
+        })?;
         let group = config.group.clone();
         let thread = std::sync::Mutex::new(Some(thread));
         Ok(Self {
@@ -244,14 +246,18 @@ impl GroupMember {
         let members = members::ask(&self.consumer, (&self.group, topic), own.as_ref(), LOOK_WAIT);
         if let GroupPlace::Asking(since) = self.place {
             if members == GroupMembers::Led && since.elapsed() >= ASKING_MAX {
-                tracing::debug!(self.group, "another member writes");
+                tracing::debug!(self.group, "another member of the group writes");
                 subscribe(&self.consumer, aside);
                 self.place = GroupPlace::Aside;
             }
             return;
         }
         if self.candidacy.asks(members, self.caught_up.load(Ordering::Relaxed)) {
-            tracing::debug!(self.group, ?members, "no member writes; this one asks for it");
+            tracing::debug!(
+                self.group,
+                ?members,
+                "no member of the group writes; this instance asks for the role"
+            );
             subscribe(&self.consumer, topic);
             self.place = GroupPlace::Asking(Instant::now());
         } else if self.place == GroupPlace::Outside && self.candidacy.knows_group() {

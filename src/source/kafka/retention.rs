@@ -76,14 +76,16 @@ pub(super) fn describe(
     let resources: Vec<ResourceSpecifier<'_>> =
         topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failure("the runtime cannot be started").because(error))?;
+    let runtime = runtime.map_err(|error| {
+        Error::failure("the runtime cannot be started; check the limit of threads").because(error)
+    })?;
     let options = AdminOptions::new().request_timeout(Some(WAIT));
     let described = std::thread::scope(|scope| {
         // The caller may be inside another runtime.
         scope.spawn(|| runtime.block_on(admin.describe_configs(&resources, &options))).join()
     });
     let described =
-        described.map_err(|_| Error::failure("the question for the topics' configuration broke off"))?;
+        described.map_err(|_| Error::failure("the request for the topics' configuration broke off"))?;
     let mut all = Vec::new();
     for (topic, found) in topics.iter().zip(described.map_err(failed)?) {
         let found = found.map_err(|code| failed(KafkaError::AdminOp(code)))?;

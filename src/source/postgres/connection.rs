@@ -231,7 +231,8 @@ impl Blocking {
     pub(super) fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| {
-            Error::failure("the runtime of a connection cannot be started").because(error)
+            Error::failure("the runtime of a connection cannot be started; check the limit of threads")
+                .because(error)
         })?;
         Ok(Self(Some(runtime)))
     }

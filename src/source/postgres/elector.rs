@@ -102,8 +102,10 @@ impl LockElector {
             });
         };
         let thread = std::thread::Builder::new().name("elector".to_owned()).spawn(serve);
-        let thread = thread
-            .map_err(|error| Error::failure("the elector's thread cannot be started").because(error))?;
+        let thread = thread.map_err(|error| {
+            Error::failure("the elector's thread cannot be started; check the limit of threads")
+                .because(error)
+        })?;
         Ok(Self { requests, writer, joined, caught_up, thread: Mutex::new(Some(thread)) })
     }
 }

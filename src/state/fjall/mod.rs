@@ -73,7 +73,11 @@ impl FjallStore {
     /// folder and replay.
     pub fn open(folder: &Path, plan: PlanRef) -> Result<Self> {
         crate::private_files::create_folder(folder).map_err(|error| {
-            Error::failure(format!("cannot make the state's folder {}", folder.display())).because(error)
+            Error::failure(format!(
+                "cannot make the state's folder {}; check its path and permissions",
+                folder.display()
+            ))
+            .because(error)
         })?;
         look_through(folder)?;
         let database = open_database(folder)?;

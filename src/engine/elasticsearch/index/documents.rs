@@ -56,7 +56,7 @@ pub(super) fn question(keys: &[impl AsRef<str>]) -> Value {
 /// The documents of an answer to a question for those of `keys`.
 fn parse_documents(answer: &[u8], keys: &[String]) -> Result<Vec<Option<StoredDocument>>> {
     let odd = |what: &str| {
-        Error::new(ErrorKind::Unavailable, format!("Elasticsearch answered _mget oddly: {what}"))
+        Error::new(ErrorKind::Unavailable, format!("Elasticsearch gave a wrong answer to _mget: {what}"))
     };
     let answer: DocumentsAnswer<'_> =
         serde_json::from_slice(answer).map_err(|error| odd("no documents").because(error))?;

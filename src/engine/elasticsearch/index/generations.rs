@@ -134,7 +134,7 @@ fn read_record<T: serde::de::DeserializeOwned>(found: &Value) -> Result<Option<(
     let revision = format!("if_seq_no={}&if_primary_term={}", part("_seq_no"), part("_primary_term"));
     let record = serde_json::from_value(source.clone()).map_err(|error| {
         Error::failure(
-            "a record beside the indexes cannot be read; is another version of this program at work?",
+            "a record beside the indexes cannot be read; use the version of this program that wrote it",
         )
         .because(error)
     });

@@ -138,14 +138,15 @@ impl ElasticsearchSink {
 
     fn index(&self, projection: usize) -> Result<String> {
         let index = self.open_indexes().indexes.get(projection).cloned();
-        index.ok_or_else(|| Error::failure("an index was used before it was opened"))
+        index
+            .ok_or_else(|| Error::failure("an index was used before it was opened; this is a bug, report it"))
     }
 
     async fn write_some(&self, opened: &OpenIndexes, batch: Batch) -> Vec<Outcome> {
         let projection = batch.projection();
         let (Some(index), Some(mapping)) = (opened.indexes.get(projection), self.mappings.get(projection))
         else {
-            let reason = "an index was used before it was opened".to_owned();
+            let reason = "an index was used before it was opened; this is a bug, report it".to_owned();
             return vec![Outcome::Retry(reason); batch.writes().len()];
         };
         let (body, writes) = batch.into_parts();

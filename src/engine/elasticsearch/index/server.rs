@@ -92,7 +92,7 @@ impl Server {
     /// The error for what answers at `addresses` and is neither product.
     pub(super) fn product_error(addresses: &str) -> Error {
         Error::failure(format!(
-            "what answers at {addresses} is neither Elasticsearch nor OpenSearch; check the address"
+            "the server at {addresses} is neither Elasticsearch nor OpenSearch; check index.url"
         ))
     }
 

@@ -112,7 +112,7 @@ impl EmbeddedSink {
         let Some(text) = self.folder.record(name)? else { return Ok(None) };
         let record = serde_json::from_str(&text).map_err(|error| {
             let what =
-                format!("the record of {of} cannot be read; is another version of this program at work?");
+                format!("the record of {of} cannot be read; use the version of this program that wrote it");
             Error::failure(what).because(error)
         });
         Ok(Some((record?, Revision(text))))

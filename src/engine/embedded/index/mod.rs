@@ -73,7 +73,10 @@ impl EmbeddedSink {
         std::thread::Builder::new()
             .name("commit".to_owned())
             .spawn(move || commit_for(&waiting, &committed))
-            .map_err(|error| Error::failure("the commit's thread cannot be started").because(error))?;
+            .map_err(|error| {
+                Error::failure("the commit's thread cannot be started; check the limit of threads")
+                    .because(error)
+            })?;
         let sink = Self {
             folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
@@ -226,7 +229,9 @@ fn write_all(
     let is_gone = generation.as_ref().is_some_and(|generation| generation.is_gone());
     let outcomes = batch.writes().iter().map(|write| {
         let Some(generation) = &mut generation else {
-            return Outcome::Retry("an index was used before it was opened".to_owned());
+            return Outcome::Retry(
+                "an index was used before it was opened; this is a bug, report it".to_owned(),
+            );
         };
         if is_gone {
             return Outcome::Gone(GONE.to_owned());
@@ -242,7 +247,7 @@ fn write_all(
 }
 
 fn not_opened() -> Error {
-    Error::failure("an index was used before it was opened")
+    Error::failure("an index was used before it was opened; this is a bug, report it")
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
