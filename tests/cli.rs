@@ -202,7 +202,7 @@ fn a_dead_letter_is_retried_by_the_same_fold_and_never_puts_back_older_data() {
     }
     let (code, log) = code_and_log(&world, &["dead-letters", "retry"]);
     assert!(code == Some(1) && log.contains("still poison"), "{log}");
-    // The letters are repaired by hand, as one would after a service's bug.
+    // The dead letters are repaired by hand, as one would after a service's bug.
     let path = world.path("dead-letters.jsonl");
     let repaired = fs::read_to_string(&path).unwrap().replace("\\\"name\\\":5", "\\\"name\\\":\\\"old\\\"");
     fs::write(&path, repaired).unwrap();

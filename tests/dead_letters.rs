@@ -66,7 +66,7 @@ fn a_letter_that_the_topic_does_not_take_is_kept_without_its_value_and_the_strea
     assert_eq!(kept["value"], Value::Null);
     let reason = kept["reason"].as_str().unwrap();
     assert!(reason.contains("name") && reason.contains("left out"), "{reason}");
-    // A letter without its value is no tombstone.
+    // A dead letter without its value is no tombstone.
     world.run(&["dead-letters", "retry"]);
     world.succeed(&["run", "--until-end"]);
     assert_eq!(names().collect::<Vec<_>>(), ["Jane", "Omar"]);

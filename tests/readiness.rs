@@ -219,7 +219,7 @@ fn the_lag_is_of_searches_and_not_of_deliveries() {
 #[test]
 fn a_fold_that_waits_for_room_for_dead_letters_is_not_ready() {
     let log = GrowingLog::new();
-    // No broker is there: letters wait on the disk.
+    // No broker is there: dead letters wait on the disk.
     let letters =
         "dead_letters.kind = \"kafka\"\ndead_letters.topic = \"letters\"\ndead_letters.spill_bytes = 2000\n";
     let world = World::embedded("letters-full", &format!("{}{letters}", log.settings()));

@@ -134,8 +134,8 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
     }
 }
 
-/// Takes letters out when no instance has the state. The state is held meanwhile, because an instance that
-/// starts now could write a letter into a file that is replaced.
+/// Takes dead letters out when no instance has the state. The state is held meanwhile, because an instance that
+/// starts now could write a dead letter into a file that is replaced.
 fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<DiscardOutcome> {
     let _store =
         if config.state.is_dir() { Some(FjallStore::open(&config.state, config.plan())?) } else { None };

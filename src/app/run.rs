@@ -38,7 +38,7 @@ use crate::verify::{LiveInstance, Verifier};
 
 /// How often it is looked whether this instance is ready.
 const READY_EVERY: Duration = Duration::from_millis(250);
-/// How long a stop waits for requests under way.
+/// How long a stop waits for requests in flight.
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// `run`: follows the log until told to stop, or to its end.

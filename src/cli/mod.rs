@@ -302,7 +302,7 @@ pub struct Verify {
 pub enum DeadLetterCommand {
     /// One line each: name, time and reason
     List,
-    /// One letter whole
+    /// One dead letter whole
     Show {
         /// Its name: topic/partition:offset or projection/id
         name: String,

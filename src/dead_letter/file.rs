@@ -15,7 +15,7 @@ pub struct FileDeadLetters {
 }
 
 impl FileDeadLetters {
-    /// The letters in `path`; the file is made at the first letter.
+    /// The dead letters in `path`; the file is made at the first dead letter.
     ///
     /// # Errors
     /// When the folder can't be made, or a folder is in the file's place.

@@ -1,4 +1,4 @@
-//! Dead letters in a Kafka topic: the key is the letter's name, a tombstone takes it out.
+//! Dead letters in a Kafka topic: the key is the dead letter's name, a tombstone takes it out.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ use crate::source::kafka::{client_config, is_denied, no_client};
 const WAIT: Duration = Duration::from_secs(10);
 /// How long one attempt waits for the broker's acknowledgement, unless `message.timeout.ms` is set.
 const DELIVERY_MS: &str = "30000";
-/// The largest letter that our producer sends and our topic takes. A broker takes requests of 100 MB.
+/// The largest dead letter that our producer sends and our topic takes. A broker takes requests of 100 MB.
 const LETTER_BYTES_MAX: &str = "67108864";
 /// The most bytes that the producer holds: one such dead letter with its headers.
 const QUEUE_KBYTES: &str = "81920";
@@ -57,8 +57,8 @@ pub struct KafkaDeadLetters {
 }
 
 impl KafkaDeadLetters {
-    /// The letters in `topic` of the configured cluster. The topic is made at the first letter when
-    /// it is not there and the cluster lets us. Letters are tried until they are kept, or `stop` is
+    /// The dead letters in `topic` of the configured cluster. The topic is made at the first dead letter when
+    /// it is not there and the cluster lets us. Dead letters are tried until they are kept, or `stop` is
     /// asked for.
     ///
     /// # Errors
@@ -179,7 +179,7 @@ impl KafkaDeadLetters {
             }
         }
         let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Letters that a producer has to give up for good are only said to be purged.
+        // Dead letters that a producer has to give up for good are only said to be purged.
         let for_good =
             self.producer.client().fatal_error().map(|(code, _)| KafkaError::MessageProduction(code));
         refused.or(failed).map_or(Ok(()), |error| Err(for_good.unwrap_or(error)))
@@ -242,7 +242,7 @@ fn is_permanent(error: &KafkaError) -> bool {
         )
 }
 
-/// The largest letter from which something can still be left out.
+/// The largest dead letter from which something can still be left out.
 fn largest_whole(letters: &mut [DeadLetter]) -> Option<&mut DeadLetter> {
     letters.iter_mut().filter(|letter| letter.has_contents()).max_by_key(|letter| letter.size())
 }

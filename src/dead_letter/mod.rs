@@ -27,7 +27,7 @@ use crate::plan::{EntityType, id_and_owner, key_of};
 use crate::position::TopicPartition;
 use crate::shutdown::Shutdown;
 
-/// Bytes as they go into a letter: text as it is, anything else in base64 (RFC 4648).
+/// Bytes as they go into a dead letter: text as it is, anything else in base64 (RFC 4648).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Bytes {
@@ -106,7 +106,7 @@ pub struct RecordPlace {
 }
 
 impl DeadLetter {
-    /// The letter of a record.
+    /// The dead letter of a record.
     pub fn from_record(record: &Record, reason: &str) -> Self {
         let header =
             |(name, value): &(String, Option<Vec<u8>>)| (name.clone(), value.as_deref().map(Bytes::of));
@@ -127,7 +127,7 @@ impl DeadLetter {
         }
     }
 
-    /// The letter of a document that the index rejected for good.
+    /// The dead letter of a document that the index rejected for good.
     pub fn from_document(projection: &str, key: &str, reason: &str) -> Self {
         let (id, owner) = id_and_owner(key);
         Self {
@@ -155,7 +155,7 @@ impl DeadLetter {
         self.records = records;
     }
 
-    /// About how large the letter is, in bytes.
+    /// About how large the dead letter is, in bytes.
     fn size(&self) -> usize {
         let size = |bytes: &Option<Bytes>| match bytes {
             Some(Bytes::Text(text)) => text.len(),
@@ -207,7 +207,7 @@ impl DeadLetter {
     /// The record again, byte for byte; `kinds` has the entity type of each topic.
     ///
     /// # Errors
-    /// When the letter is damaged, or its topic is none of ours.
+    /// When the dead letter is damaged, or its topic is none of ours.
     pub fn to_record(&self, kinds: &[(String, EntityType)]) -> Result<Record> {
         let broken = |what: &str| Error::failure(format!("dead letter {}: {what}", self.name()));
         let (Some(topic), Some(partition), Some(offset)) = (&self.topic, self.partition, self.offset) else {
@@ -233,18 +233,18 @@ impl DeadLetter {
 
 /// Where dead letters are kept.
 pub trait DeadLetters: Send {
-    /// Keeps letters; they are durable when this returns. A letter may be appended again after a
+    /// Keeps dead letters; they are durable when this returns. A dead letter may be appended again after a
     /// crash: it is listed once.
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()>;
 
-    /// The letters that wait, oldest first, each name once.
+    /// The dead letters that wait, oldest first, each name once.
     fn list(&mut self) -> Result<Vec<DeadLetter>>;
 
-    /// Takes letters out, by name: they were tried again with success, or are discarded.
+    /// Takes dead letters out, by name: they were tried again with success, or are discarded.
     fn resolve(&mut self, names: &[String]) -> Result<()>;
 }
 
-/// Letters of tests that ask for none.
+/// Dead letters of tests that ask for none.
 #[cfg(test)]
 pub(crate) struct NoDeadLetters;
 
@@ -272,10 +272,10 @@ pub fn open(config: &DeadLetterConfig, kafka: &KafkaConfig, stop: Shutdown) -> R
     }
 }
 
-/// The same for the one process that has the state: letters for a topic that is away wait at `place`.
+/// The same for the one process that has the state: dead letters for a topic that is away wait at `place`.
 ///
 /// # Errors
-/// Those of [`open`], and when the letters that wait cannot be read.
+/// Those of [`open`], and when the dead letters that wait cannot be read.
 pub fn open_spilled(
     config: &DeadLetterConfig,
     kafka: &KafkaConfig,
@@ -311,7 +311,7 @@ fn now() -> String {
     crate::time::rfc3339(std::time::SystemTime::now())
 }
 
-/// Each name once: the last letter of a name stands, in the place of the first.
+/// Each name once: the last dead letter of a name stands, in the place of the first.
 fn each_once(letters: impl IntoIterator<Item = DeadLetter>) -> Vec<DeadLetter> {
     let mut list: Vec<DeadLetter> = Vec::new();
     let mut places = std::collections::HashMap::new();

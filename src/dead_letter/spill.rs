@@ -1,8 +1,8 @@
 //! Dead letters on their way to a topic. They lie on the disk until the topic has them, so that the fold does not wait
 //! for it.
 //!
-//! The letters are lines of a file, in their order. The file is emptied when the topic has all of them. A process that
-//! died sends them again: a letter counts once, by its name.
+//! The dead letters are lines of a file, in their order. The file is emptied when the topic has all of them. A process that
+//! died sends them again: a dead letter counts once, by its name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -17,14 +17,14 @@ use crate::error::{Error, Result};
 /// How much is sent at once.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Where letters wait, and how many may.
+/// Where dead letters wait, and how many may.
 #[derive(Debug, Clone)]
 pub struct SpillPlace {
     /// The file.
     pub path: PathBuf,
     /// Its largest size.
     pub bytes_max: u64,
-    /// How many letters wait; told by `status`.
+    /// How many dead letters wait; told by `status`.
     pub waiting: Arc<AtomicU64>,
     /// True while the fold waits because the file has no room.
     pub is_full: Arc<AtomicBool>,
@@ -42,11 +42,11 @@ struct SpillState {
     bytes: u64,
     /// Everything before this place has arrived.
     sent: u64,
-    /// Why no letter can arrive until the operator acts.
+    /// Why no dead letter can arrive until the operator acts.
     failure: Option<String>,
 }
 
-/// Some letters that are to be sent.
+/// Some dead letters that are to be sent.
 #[derive(Debug, Default)]
 pub(super) struct LetterBatch {
     pub(super) letters: Vec<DeadLetter>,
@@ -55,7 +55,7 @@ pub(super) struct LetterBatch {
 }
 
 impl Spill {
-    /// The letters that an earlier process left are the first. A line that a crash left torn is cut off: its letter is made
+    /// The dead letters that an earlier process left are the first. A line that a crash left torn is cut off: its dead letter is made
     /// again.
     ///
     /// # Errors
@@ -114,12 +114,12 @@ impl Spill {
         inner.bytes == 0 || inner.sent >= mark
     }
 
-    /// Why no letter can arrive until the operator acts.
+    /// Why no dead letter can arrive until the operator acts.
     pub(super) fn failure(&self) -> Option<String> {
         self.lock().failure.clone()
     }
 
-    /// Notes that no letter can arrive until the operator acts.
+    /// Notes that no dead letter can arrive until the operator acts.
     pub(super) fn fail(&self, reason: String) {
         self.lock().failure = Some(reason);
     }
@@ -129,7 +129,7 @@ impl Spill {
         self.place.is_full.store(is_full, Ordering::Relaxed);
     }
 
-    /// Appends letters durably; `None` when there is no room for them. Answers the place behind them.
+    /// Appends dead letters durably; `None` when there is no room for them. Answers the place behind them.
     ///
     /// # Errors
     /// When the disk does not take them.
@@ -157,10 +157,10 @@ impl Spill {
         Ok(Some(inner.bytes))
     }
 
-    /// How many of these letters, from the first on, have room together when nothing else waits.
+    /// How many of these dead letters, from the first on, have room together when nothing else waits.
     ///
     /// # Errors
-    /// When a letter cannot be written.
+    /// When a dead letter cannot be written.
     pub(super) fn fitting(&self, letters: &[DeadLetter]) -> Result<usize> {
         let (mut bytes, mut line) = (0, Vec::new());
         for (count, letter) in letters.iter().enumerate() {
@@ -181,7 +181,7 @@ impl Spill {
         Ok(())
     }
 
-    /// The next letters to send; none when nothing waits.
+    /// The next dead letters to send; none when nothing waits.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -189,7 +189,7 @@ impl Spill {
         self.read_waiting(BATCH_BYTES)
     }
 
-    /// Every letter that waits.
+    /// Every dead letter that waits.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -197,7 +197,7 @@ impl Spill {
         Ok(self.read_waiting(usize::MAX)?.letters)
     }
 
-    /// The first letters that wait, up to a size.
+    /// The first dead letters that wait, up to a size.
     fn read_waiting(&self, bytes_max: usize) -> Result<LetterBatch> {
         let (from, to) = {
             let inner = self.lock();
@@ -259,7 +259,7 @@ impl Spill {
     }
 }
 
-/// The letters that wait in a file of another process; none when there is none.
+/// The dead letters that wait in a file of another process; none when there is none.
 ///
 /// # Errors
 /// When the file cannot be read.

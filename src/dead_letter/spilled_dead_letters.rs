@@ -8,13 +8,13 @@ use super::{DeadLetter, DeadLetters, each_once};
 use crate::error::{Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
 
-/// How long letters are waited for that nothing else waits before. A topic that answers has them by then.
+/// How long dead letters are waited for that nothing else waits before. A topic that answers has them by then.
 const ARRIVE_WAIT: Duration = Duration::from_secs(2);
 
-/// Letters that are written to the disk and sent to their topic by a thread of their own.
+/// Dead letters that are written to the disk and sent to their topic by a thread of their own.
 pub struct SpilledDeadLetters {
     spill: Arc<Spill>,
-    /// Reads the topic, and takes letters out of it.
+    /// Reads the topic, and takes dead letters out of it.
     topic: Box<dyn DeadLetters>,
     stop: Shutdown,
     /// Stops the thread.
@@ -22,7 +22,7 @@ pub struct SpilledDeadLetters {
 }
 
 impl SpilledDeadLetters {
-    /// Letters that wait at `place` for a topic: `topic` reads it, and `sender` sends to it until `closing` is asked for.
+    /// Dead letters that wait at `place` for a topic: `topic` reads it, and `sender` sends to it until `closing` is asked for.
     ///
     /// # Errors
     /// When the file cannot be read, or the thread cannot be started.
@@ -47,7 +47,7 @@ impl SpilledDeadLetters {
         self.spill.failure().map_or(Ok(()), |reason| Err(Error::failure(reason)))
     }
 
-    /// Writes letters down that have room together.
+    /// Writes dead letters down that have room together.
     fn write(&self, letters: &[DeadLetter]) -> Result<()> {
         self.check()?;
         let is_first = self.spill.is_empty();
@@ -65,7 +65,7 @@ impl SpilledDeadLetters {
         Ok(())
     }
 
-    /// Sends a letter that is larger than the whole room, behind those that wait.
+    /// Sends a dead letter that is larger than the whole room, behind those that wait.
     fn send(&mut self, letter: &DeadLetter) -> Result<()> {
         self.check()?;
         self.wait_for(|spill| Ok(spill.is_empty().then_some(())))?;
@@ -142,7 +142,7 @@ impl DeadLetters for SpilledDeadLetters {
         if names.is_empty() || self.spill.is_empty() {
             return self.topic.resolve(names);
         }
-        // A letter that arrives after it was taken out would be there again.
+        // A dead letter that arrives after it was taken out would be there again.
         Err(Error::failure(format!(
             "dead letters wait in {} for their topic; try again when it has them",
             self.spill.path()
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// The bytes that a letter takes in the file.
+    /// The bytes that a dead letter takes in the file.
     fn line(letter: &DeadLetter) -> u64 {
         serde_json::to_vec(letter).unwrap().len() as u64 + 1
     }

@@ -87,7 +87,7 @@ impl Tally {
 }
 
 impl TallyCounts {
-    /// Counts a letter; its kind when that was not seen before.
+    /// Counts a dead letter; its kind when that was not seen before.
     fn count(&mut self, letter: &DeadLetter) -> Option<TallyKind> {
         let mut kind = TallyKind::of(letter);
         if !self.counts.contains_key(&kind) && self.counts.len() >= REASONS_MAX {

@@ -87,7 +87,7 @@ fn gauges(page: &mut MetricsPage, status: &Status, report: &Report) {
         ),
         (
             "tributary_bulk_requests_in_flight",
-            "Bulk requests under way.",
+            "Bulk requests in flight.",
             status.signals.requests().load(Ordering::Relaxed) as f64,
         ),
         (

@@ -105,7 +105,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
     ]
 }
 
-/// Serves until a stop is asked for; requests under way are answered first.
+/// Serves until a stop is asked for; requests in flight are answered first.
 pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown) {
     let router = routes().into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
     let router = router

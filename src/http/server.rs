@@ -38,7 +38,7 @@ const PIECE_PAUSES_MAX: usize = 50;
 /// The routes of probes.
 const PROBES: [&[u8]; 3] = [b"/healthz", b"/readyz", b"/metrics"];
 
-/// Serves until a stop is asked for; requests under way are answered first.
+/// Serves until a stop is asked for; requests in flight are answered first.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: Shutdown) {
     let (ended, end) = oneshot::channel();
     let workers = Handle::current();

@@ -17,7 +17,7 @@ pub enum FoldCommand {
     Delivered {
         /// The documents with the steps of their snapshots.
         acknowledged: Vec<(DocumentKey, u64)>,
-        /// Letters for those rejected; written before the marks are cleared.
+        /// Dead letters for those rejected; written before the marks are cleared.
         rejected: Vec<DeadLetter>,
         /// Every document of the request, with whether it is through. They leave the queue only once
         /// their marks are cleared: a scan would find them again.

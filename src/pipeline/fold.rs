@@ -140,7 +140,7 @@ impl StateWriter {
     pub fn fold_retried(&mut self, records: &[DecodedRecord]) -> Result<(Step, Vec<(String, String)>)> {
         let mut progress = self.progress.clone();
         progress.beside += 1;
-        // Letters are older than their entities as a rule.
+        // Dead letters are older than their entities as a rule.
         let superseded = self.superseded.clone();
         let mut poison = Vec::new();
         let step = self.commit_fold(records, progress, &mut |_, letters| {

@@ -34,7 +34,7 @@ pub(super) struct MovedIndex {
 #[derive(Debug)]
 pub(super) struct HandOver {
     pub(super) moved: Vec<MovedIndex>,
-    /// Where this instance stopped; known once nothing of it is under way.
+    /// Where this instance stopped; known once no request of it is in flight.
     pub(super) stopped_at: Option<Positions>,
     looked: Option<Instant>,
 }

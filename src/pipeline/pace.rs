@@ -46,7 +46,7 @@ impl Pace {
         }))
     }
 
-    /// How many requests may be under way.
+    /// How many requests may be in flight.
     pub fn requests(&self) -> usize {
         self.lock().requests
     }
@@ -105,7 +105,7 @@ impl Pace {
     pub fn slow_down(&self, reason: &str, writes: usize) {
         let mut inner = self.lock();
         let now = Instant::now();
-        // Requests that were under way together fail together: they count once.
+        // Requests that were in flight together fail together: they count once.
         if inner.closed_until.is_none_or(|until| now >= until) {
             inner.requests = (inner.requests / 2).max(1);
             inner.bytes = (inner.bytes / 2).max(inner.tuning.request_bytes_min);

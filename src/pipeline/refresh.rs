@@ -105,7 +105,7 @@ impl UnrefreshedWrites {
     }
 
     /// Begins a refresh if one is due, so seldom that at most a fifth of the time is spent on it. To be asked when no
-    /// request is under way: at a high rate the index's own interval serves.
+    /// request is in flight: at a high rate the index's own interval serves.
     /// `delivered` are positions below which everything is delivered.
     pub(super) fn refresh_if_due<F>(
         &mut self,

@@ -158,7 +158,7 @@ mod tests {
         let direct = [ORGANISATIONS, CONTACTS, HIERARCHY];
         let filled = direct.map(|of| fill(&mut requests, Priority::Direct, of, slots(3, false)));
         assert_eq!(filled, [2, 2, 1]);
-        assert!(requests.has_slot_for_chunk(3), "none is under way");
+        assert!(requests.has_slot_for_chunk(3), "none is in flight");
         requests.spawn(None, std::future::pending());
         assert!(!requests.has_slot_for_chunk(3));
         assert!(requests.has_slot_for_chunk(6));

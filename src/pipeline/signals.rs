@@ -91,7 +91,7 @@ impl Signals {
         self.work.load(Ordering::Relaxed)
     }
 
-    /// The number of bulk requests under way. An election lets another instance write once there are none.
+    /// The number of bulk requests in flight. An election lets another instance write once there are none.
     pub fn requests(&self) -> &Arc<AtomicU64> {
         &self.requests
     }

@@ -10,7 +10,7 @@ use super::versions::Bases;
 /// The switch of a delivery.
 pub(super) struct Switch {
     allow: watch::Sender<bool>,
-    /// True while the delivery has nothing under way and may begin nothing.
+    /// True while the delivery has no request in flight and may begin none.
     is_idle: Arc<AtomicBool>,
     /// The versions that the delivery goes on from.
     bases: Arc<Mutex<Bases>>,
@@ -38,7 +38,7 @@ impl Switch {
         *self.allow.borrow()
     }
 
-    /// True while the delivery has nothing under way and may begin nothing.
+    /// True while the delivery has no request in flight and may begin none.
     pub(super) fn is_idle(&self) -> bool {
         self.is_idle.load(Ordering::SeqCst)
     }

@@ -29,7 +29,7 @@ pub(crate) enum Bug {
     BetweenForgotten,
     /// The ancestors that an entity had before a move are not marked.
     OldChainForgotten,
-    /// A document is written while another write of it is under way.
+    /// A document is written while another write of it is in flight.
     WriteBeside,
     /// A write that is to be tried again is taken for done.
     RetryDone,

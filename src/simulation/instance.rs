@@ -50,7 +50,7 @@ impl DeadLetters for Letters {
         Ok(self.0.letters.lock().unwrap().values().cloned().collect())
     }
     fn resolve(&mut self, _: &[String]) -> Result<()> {
-        Err(Error::failure("nobody asks for letters to be tried again"))
+        Err(Error::failure("no one asks for dead letters to be tried again"))
     }
 }
 

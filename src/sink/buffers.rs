@@ -4,7 +4,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many are kept at most: one that is filled, beside those whose requests are under way.
+/// So many are kept at most: one that is filled, beside those whose requests are in flight.
 const KEPT_MAX: usize = 6;
 
 /// Buffers that were given back, while there is use for them.

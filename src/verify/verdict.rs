@@ -162,7 +162,7 @@ mod tests {
         let former = ExpectedDocument { standing: 2, ..target.clone() };
         assert_eq!(judge(&target, None, look(&former, None)), Verdict::Unproven, "another of that id");
         let waiting = ExpectedDocument { waits: true, ..target.clone() };
-        assert_eq!(judge(&target, None, look(&waiting, None)), Verdict::Unproven, "it was on its way");
+        assert_eq!(judge(&target, None, look(&waiting, None)), Verdict::Unproven, "it was in flight");
     }
 
     #[test]

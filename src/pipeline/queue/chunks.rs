@@ -93,7 +93,7 @@ mod tests {
     fn a_document_is_in_flight_until_its_chunk_ends() {
         let mut chunks = Chunks::default();
         let [first, second] = [3, 2].map(|step| chunks.begin(CONTACTS, step));
-        assert_eq!(chunks.oldest(None), None, "nothing is on its way");
+        assert_eq!(chunks.oldest(None), None, "nothing is in flight");
         for (chunk, id) in [(first, "a"), (first, "c"), (second, "d")] {
             chunks.push(chunk, id.into());
         }

@@ -41,7 +41,7 @@ fn the_low_watermark_waits_for_the_oldest_mark() {
     queue.note_commit(3, &at(12), vec![key("b")], Priority::Direct, None, 300);
     assert_eq!(queue.low_watermark(), Some(at(10)));
     assert_eq!(take(&queue, 1), [key("a")]);
-    assert_eq!(queue.low_watermark(), Some(at(10)), "on its way is not delivered");
+    assert_eq!(queue.low_watermark(), Some(at(10)), "a document in flight is not delivered");
     assert_eq!(queue.waiting_since(), Some(200));
     queue.finish([(key("a"), true)]);
     assert_eq!(queue.low_watermark(), Some(at(11)));
@@ -132,7 +132,7 @@ fn a_document_that_a_backfill_has_taken_goes_again_after_that_and_not_beside_it(
     queue.finish_chunk(part);
     assert_eq!(take(&queue, 1), [key("b")]);
     let part = queue.begin_chunk(CONTACTS, 1);
-    assert!(!queue.take_for_chunk(part, &key("b")), "it is on its way");
+    assert!(!queue.take_for_chunk(part, &key("b")), "it is in flight");
     queue.finish_chunk(part);
     assert_eq!(take(&queue, 9), [key("a")]);
     queue.finish([(key("a"), true), (key("b"), true)]);

@@ -78,7 +78,7 @@ impl Scenario {
         }
         let letters = self.world.letters.lock().unwrap();
         let untold = self.world.log.lock().unwrap().poison().into_iter().find(|at| !letters.contains_key(at));
-        untold.map_or(Ok(()), |at| Err(format!("{at} cannot be read, and no letter tells of it")))
+        untold.map_or(Ok(()), |at| Err(format!("{at} cannot be read, and no dead letter tells of it")))
     }
 
     /// Whether the index rejects a document, of which a dead letter tells then.
@@ -89,6 +89,6 @@ impl Scenario {
         let (id, _) = id_and_owner(key);
         let name = format!("{projection}/{id}");
         let is_told = self.world.letters.lock().unwrap().contains_key(&name);
-        if is_told { Ok(true) } else { Err(format!("{name} was rejected, and no letter tells of it")) }
+        if is_told { Ok(true) } else { Err(format!("{name} was rejected, and no dead letter tells of it")) }
     }
 }

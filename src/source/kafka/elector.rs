@@ -76,7 +76,7 @@ impl ConsumerContext for ElectorContext {
             && self.decides(list)
         {
             self.writer.send_replace(false);
-            // Another may write once this returns, so that the requests under way are let end first.
+            // Another may write once this returns, so that the requests in flight are let end first.
             let until = Instant::now() + RELEASE_WAIT;
             while self.in_flight.load(Ordering::SeqCst) > 0 && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(5));

@@ -131,7 +131,9 @@ pub(super) async fn answer_within<T>(
 ) -> Result<T> {
     match tokio::time::timeout(wait, question).await {
         Ok(answered) => answered.map_err(|error| judge(error, what)),
-        Err(_) => Err(outage_error(format!("PostgreSQL does not answer in time: {what}"))),
+        Err(_) => Err(outage_error(format!(
+            "PostgreSQL does not answer in time: {what}; check the server and its log"
+        ))),
     }
 }
 
@@ -157,7 +159,8 @@ pub(super) fn judge(error: tokio_postgres::Error, what: &str) -> Error {
             )
             .because(error)
         } else {
-            outage_error(format!("PostgreSQL does not answer: {what}")).because(error)
+            outage_error(format!("PostgreSQL does not answer: {what}; check postgres.url and the server"))
+                .because(error)
         };
     };
     let class = code.code().get(..2).unwrap_or_default();

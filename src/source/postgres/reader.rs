@@ -105,7 +105,9 @@ impl OpenSession {
         // The rest of an answer that is too large is asked for again.
         while bytes < batch.bytes_max {
             let row = tokio::time::timeout(ANSWER_WAIT, rows.next()).await;
-            let row = row.map_err(|_| outage_error("PostgreSQL does not answer in time: messages"))?;
+            let row = row.map_err(|_| {
+                outage_error("PostgreSQL does not answer in time: messages; check the server and its log")
+            })?;
             let Some(row) = row.transpose().map_err(|error| judge(error, what))? else { break };
             let number: i32 = row.try_get(0).map_err(|error| judge(error, what))?;
             let number = usize::try_from(number).unwrap_or(usize::MAX);

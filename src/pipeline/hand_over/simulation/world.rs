@@ -79,7 +79,7 @@ impl Record {
     }
 }
 
-/// One write of one document, under way.
+/// One write of one document, in flight.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
     pub(super) index: usize,
