@@ -301,12 +301,12 @@ fn a_difference_in_the_index_is_named_with_its_reason() {
         .collect();
     assert_eq!(named, ["contacts", "name"]);
     assert_eq!(explained["index"]["differences"][0]["members"], json!(["c1"]));
-    assert!(reasons(&explained).contains("changed in the index behind"), "{explained:#}");
+    assert!(reasons(&explained).contains("another program changed it in the index"), "{explained:#}");
 
     write(&source, version + 1_000);
     assert!(reasons(&explain(&world, "organisations", "o1")).contains("foreign write"));
     world.es(Method::Delete, &path, None);
-    assert!(reasons(&explain(&world, "organisations", "o1")).contains("deleted in the index behind"));
+    assert!(reasons(&explain(&world, "organisations", "o1")).contains("another program deleted it"));
     write(&json!({"id": "o2"}), version + 2_000);
     running.kill();
 

@@ -127,7 +127,7 @@ pub enum Command {
         /// When a mapping or the model changed, rebuild the index while the old one serves, instead of ending with 3
         #[arg(long)]
         reindex_on_mapping_change: bool,
-        /// Replay a log that no longer begins at its beginning, and delete no document that it does not speak of
+        /// Replay a log that no longer begins at its beginning, and delete no document that it has no record of
         #[arg(long)]
         allow_partial_log: bool,
         /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever)
