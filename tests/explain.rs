@@ -158,7 +158,7 @@ fn check_records(world: &World) {
     let deleted = explain(world, "organisations", "o2");
     let itself = part(&deleted, "itself", "o2");
     assert_eq!((&itself["is"], &itself["by"]), (&json!("deleted"), &json!("organisations/0:9")));
-    assert_eq!((&deleted["called_for"], &deleted["index"]["equal"]), (&json!(false), &json!(true)));
+    assert_eq!((&deleted["expected"], &deleted["index"]["equal"]), (&json!(false), &json!(true)));
     assert!(idle(itself).contains(&("organisations/0:10", "at or below the delete of organisations/0:9")));
 
     let text = world.succeed(&["explain", "organisations", "o1"]);
@@ -231,7 +231,7 @@ fn records_beyond_the_state_wait_and_so_do_those_that_will_join() {
     assert_eq!((lag, &explained["index"]["equal"]), (4, &json!(true)));
     // One that only the log knows is known.
     let coming = explain(&world, "contacts", "c2");
-    assert_eq!((&coming["called_for"], &coming["waiting_in_all"]), (&json!(false), &json!(1)));
+    assert_eq!((&coming["expected"], &coming["waiting_in_all"]), (&json!(false), &json!(1)));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn children_follow_their_owners_through_moves_deletes_repairs_and_rebuilds() {
     ]))
     .unwrap();
     assert_eq!(
-        (&explained["called_for"], &explained["index"]["equal"]),
+        (&explained["expected"], &explained["index"]["equal"]),
         (&json!(true), &json!(true)),
         "{explained}"
     );

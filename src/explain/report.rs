@@ -32,7 +32,7 @@ pub struct Explanation {
     /// The role of the instance; `stopped` when none runs.
     pub instance: String,
     /// True when the state calls for the document.
-    pub called_for: bool,
+    pub expected: bool,
     /// The log position of the state.
     pub position: u64,
     /// The entities that make the document, its own first.
@@ -169,7 +169,7 @@ impl Explanation {
             id: id.to_owned(),
             known,
             instance: state.instance.clone(),
-            called_for: state.document.is_some(),
+            expected: state.document.is_some(),
             position: state.progress.version(),
             parts_left_out: state.parts_in_all.saturating_sub(parts.len() as u64),
             parts,

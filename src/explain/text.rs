@@ -35,9 +35,9 @@ pub fn text(explanation: &Explanation) -> String {
 
 fn head(explanation: &Explanation, lines: &mut Vec<String>) {
     let Explanation { projection, id, instance, position, .. } = explanation;
-    let called_for = if explanation.called_for { "calls for it" } else { "calls for no such document" };
+    let expectation = if explanation.expected { "calls for it" } else { "calls for no such document" };
     lines.push(format!(
-        "{projection}/{id}: the state, at position {position}, {called_for} (instance: {instance})"
+        "{projection}/{id}: the state, at position {position}, {expectation} (instance: {instance})"
     ));
     lines.extend(explanation.problems.iter().map(|problem| format!("missing here: {problem}")));
     lines.extend(explanation.notes.iter().map(|note| format!("log: {note}")));

@@ -32,14 +32,13 @@ pub struct Evidence {
     /// The concrete index.
     pub index: String,
     /// The documents that the state calls for.
-    pub called_for: u64,
+    pub expected: u64,
     /// Those that the index holds.
-    #[serde(rename = "held")]
     pub stored: u64,
     /// Documents of entities that a partial log holds no record of, as they were in the index before.
     pub carried: u64,
     /// Those of them that the state calls for no document of.
-    pub beside: u64,
+    pub unexpected: u64,
     /// How many were compared.
     pub compared: u64,
     /// How many of those the index does not hold.
@@ -53,12 +52,12 @@ impl Evidence {
     pub(super) fn find_failure(&self, rejected: u64) -> Option<String> {
         let advice = "the alias is left where it is. Look for another program that writes there, then run the same \
                       command again, or give it up with `tributary reindex --abort`";
-        let expected = self.called_for + self.beside;
-        let lacking = expected.saturating_sub(self.stored);
-        if self.stored > expected || lacking > rejected || self.missing > rejected {
+        let total = self.expected + self.unexpected;
+        let lacking = total.saturating_sub(self.stored);
+        if self.stored > total || lacking > rejected || self.missing > rejected {
             return Some(format!(
                 "{} holds {} documents where the state calls for {}; {advice}",
-                self.index, self.stored, expected
+                self.index, self.stored, total
             ));
         }
         let first = self.differing.first()?;
@@ -89,9 +88,9 @@ pub(super) async fn gather(
             compare(sink, number, made, &mut evidence).await?;
             (sample, made) = sample.next().await?;
         }
-        evidence.called_for = sample.walk.count();
+        evidence.expected = sample.walk.count();
         if sample.state.is_partial() {
-            evidence.beside = count_beside(sink, &sample.state, number, projection).await?;
+            evidence.unexpected = count_unexpected(sink, &sample.state, number, projection).await?;
         }
         Ok(evidence)
     }))
@@ -99,7 +98,7 @@ pub(super) async fn gather(
 }
 
 /// How many documents the index holds that a partial log is silent on, and the state calls for none of.
-async fn count_beside(
+async fn count_unexpected(
     sink: &dyn Documents,
     state: &Arc<State>,
     number: usize,
@@ -195,14 +194,14 @@ mod tests {
 
     #[test]
     fn what_is_wanting_is_told_and_rejected_documents_may_be_missing() {
-        let whole = Evidence { called_for: 10, stored: 10, compared: 5, ..Evidence::default() };
+        let whole = Evidence { expected: 10, stored: 10, compared: 5, ..Evidence::default() };
         assert_eq!(whole.find_failure(0), None);
         let fewer = Evidence { stored: 9, missing: 1, ..whole.clone() };
         assert!(fewer.find_failure(0).unwrap().contains("holds 9 documents where the state calls for 10"));
         assert_eq!(fewer.find_failure(1), None);
-        assert_eq!(Evidence { stored: 12, beside: 2, ..whole.clone() }.find_failure(0), None);
+        assert_eq!(Evidence { stored: 12, unexpected: 2, ..whole.clone() }.find_failure(0), None);
         assert!(
-            Evidence { beside: 2, ..whole.clone() }.find_failure(0).is_some(),
+            Evidence { unexpected: 2, ..whole.clone() }.find_failure(0).is_some(),
             "what was carried is gone"
         );
         assert!(

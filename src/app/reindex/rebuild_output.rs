@@ -74,7 +74,7 @@ pub(super) fn outcome(format: OutputFormat, outcome: &RebuildOutcome, state: Opt
             "{}: {} documents of {}, {} compared",
             evidence.index,
             evidence.stored,
-            evidence.called_for + evidence.beside,
+            evidence.expected + evidence.unexpected,
             evidence.compared
         ));
         if evidence.carried > 0 {
