@@ -1,6 +1,7 @@
 //! Faults of a whole index: a refusal of every document makes no dead letter of any.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -149,6 +150,57 @@ fn an_index_that_refuses_every_document_is_waited_for() {
     instance.signal("TERM");
     assert_eq!(instance.end(), Some(0));
     all_is_well(&world);
+}
+
+/// The address of a way to the index, on which the pipeline is taken away before each probe arrives.
+fn way_without_pipeline_at_probes(world: &World) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let (url, prefix) = (world.services.elasticsearch.clone(), world.prefix.clone());
+    // It ends with the tests' process.
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = TcpStream::connect(url.trim_start_matches("http://")).unwrap();
+            let (mut answers, mut back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            let (url, prefix) = (url.clone(), prefix.clone());
+            std::thread::spawn(move || pass_without_pipeline_at_probes(client, server, &url, &prefix));
+        }
+    });
+    address
+}
+
+fn pass_without_pipeline_at_probes(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    url: &str,
+    prefix: &str,
+) -> Option<()> {
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let length = client.read(&mut piece).ok().filter(|length| *length > 0)?;
+        if String::from_utf8_lossy(&piece[..length]).contains("tributary-probe") {
+            let settings = json!({"index.default_pipeline": null});
+            let path = format!("/{prefix}organisations*/_settings");
+            try_es(url, Method::Put, &path, Some(&settings)).unwrap();
+        }
+        server.write_all(&piece[..length]).ok()?;
+    }
+}
+
+#[test]
+fn a_document_that_was_refused_before_the_index_took_documents_again_is_no_dead_letter() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "refuses-once");
+    all_is_well(&world);
+    set_pipeline(&world, &json!("not-there"));
+    append(&world, "organisations", "o1", &json!({"name": "Acme Limited"}));
+    let mut run = world.command(&["run", "--until-end"]);
+    let output = run.env("TRIBUTARY_INDEX__URL", way_without_pipeline_at_probes(&world)).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", log_of(&output));
+    assert_eq!(world.dead_letters(), Vec::<Value>::new());
+    world.settle();
+    assert_eq!(world.documents("organisations")["o1"]["name"], "Acme Limited");
 }
 
 /// The places of records in a dead letter.

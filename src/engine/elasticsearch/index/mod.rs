@@ -159,13 +159,16 @@ impl ElasticsearchSink {
         if body.len() > opened.request_bytes_max {
             return self.too_large(opened, projection, (body, writes)).await;
         }
-        let mut outcomes = match self.client.bulk(&own_aliases::writer(index), body.clone()).await {
-            Ok((413, _)) => return self.too_large(opened, projection, (body, writes)).await,
-            Ok((200, answer)) => response::outcomes(&answer, &writes),
-            Ok((status, answer)) => vec![response::of_request(status, &answer); writes.len()],
-            Err(error) => vec![Outcome::Retry(error.chain()); writes.len()],
+        let Some(mut outcomes) = self.send(index, &body, &writes).await else {
+            return self.too_large(opened, projection, (body, writes)).await;
         };
-        self.judge_rejections(index, &writes, &mut outcomes).await;
+        if self.judge_rejections(index, &writes, &mut outcomes).await {
+            // The index takes documents now, and may have refused all of them when the request came.
+            outcomes = match self.send(index, &body, &writes).await {
+                Some(outcomes) => outcomes,
+                None => return self.too_large(opened, projection, (body, writes)).await,
+            };
+        }
         for outcome in &mut outcomes {
             match outcome {
                 Outcome::Gone(reason) => *reason = self.absence(projection, index).to_string(),
@@ -175,6 +178,16 @@ impl ElasticsearchSink {
         }
         self.refusals.judge(&writes, &mut outcomes);
         outcomes
+    }
+
+    /// Sends the body of a request; one outcome for each write. `None` when the server calls it too large.
+    async fn send(&self, index: &str, body: &Bytes, writes: &[Write]) -> Option<Vec<Outcome>> {
+        match self.client.bulk(&own_aliases::writer(index), body.clone()).await {
+            Ok((413, _)) => None,
+            Ok((200, answer)) => Some(response::outcomes(&answer, writes)),
+            Ok((status, answer)) => Some(vec![response::of_request(status, &answer); writes.len()]),
+            Err(error) => Some(vec![Outcome::Retry(error.chain()); writes.len()]),
+        }
     }
 
     /// Counts the documents of an index that are no children.

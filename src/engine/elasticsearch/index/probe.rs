@@ -10,19 +10,26 @@ const ACTION: &str =
     r#"{"index":{"_id":"tributary-probe","if_seq_no":4611686018427387904,"if_primary_term":1}}"#;
 
 impl ElasticsearchSink {
-    /// Has rejections that are the index's own fault tried again.
-    pub(super) async fn judge_rejections(&self, index: &str, writes: &[Write], outcomes: &mut [Outcome]) {
+    /// Has rejections that are the index's own fault tried again. True where the index takes documents now, so that the
+    /// request has to be sent once more: only a document that is refused after the probe was taken has a fault of its own.
+    pub(super) async fn judge_rejections(
+        &self,
+        index: &str,
+        writes: &[Write],
+        outcomes: &mut [Outcome],
+    ) -> bool {
         let is_taken = |(write, outcome): (&Write, &Outcome)| {
             write.body.is_some() && matches!(outcome, Outcome::Done | Outcome::Conflict { .. })
         };
         let is_rejected = |outcome: &Outcome| matches!(outcome, Outcome::Rejected(_));
         if !outcomes.iter().any(is_rejected) || writes.iter().zip(outcomes.iter()).any(is_taken) {
-            return;
+            return false;
         }
-        let Some(reason) = self.refuses_all(index).await else { return };
+        let Some(reason) = self.refuses_all(index).await else { return true };
         for outcome in outcomes.iter_mut().filter(|outcome| is_rejected(outcome)) {
             *outcome = Outcome::Retry(reason.clone());
         }
+        false
     }
 
     /// Why the index refuses every document, or why that is not known; none when it takes documents.
