@@ -112,6 +112,14 @@ fn the_steps_with_entity_types_of_ones_own_print_what_the_page_shows() {
     print_what_is_shown(text, &["Harbour"]);
 }
 
+#[test]
+fn the_steps_with_an_envelope_of_ones_own_print_what_the_page_shows() {
+    let text = read("docs/getting-started.md");
+    let text = section(&text, "## Events with an envelope of your own");
+    let (_, text) = text.split_once("In another empty folder").unwrap();
+    print_what_is_shown(text, &["Bergmann"]);
+}
+
 /// Runs the commands of a text. The blocks with one of these beginnings are the lines that they print.
 fn print_what_is_shown(text: &str, beginnings: &[&str]) {
     let is_output = |block: &String| beginnings.iter().any(|beginning| block.starts_with(beginning));

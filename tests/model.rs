@@ -196,6 +196,42 @@ fn a_starting_model_is_made_of_sample_records_and_is_good() {
 }
 
 #[test]
+fn an_id_under_another_name_is_no_reference_and_phones_are_searched_as_such() {
+    let world = World::embedded("model-init-ids", "");
+    fs::create_dir_all(world.path("events")).unwrap();
+    for (topic, lines) in [
+        (
+            "customers",
+            "{\"key\":\"C-1\",\"value\":{\"customerId\":\"C-1\",\"companyName\":\"Acme\",\"telephone\":\"+44 113 496 0000\",\"sku\":\"C-1\"}}\n\
+             {\"key\":\"C-2\",\"value\":{\"customerId\":\"C-2\",\"companyName\":\"Beta\",\"telephone\":\"+44 113 496 0001\",\"sku\":\"C-2\"}}\n",
+        ),
+        (
+            "persons",
+            "{\"key\":\"P-1\",\"value\":{\"persNr_id\":\"P-1\",\"fullName\":\"Jane Doe\",\"customerId\":\"C-1\"}}\n",
+        ),
+    ] {
+        fs::write(world.path("events").join(format!("{topic}.jsonl")), lines).unwrap();
+    }
+    let model = world.succeed(&["model", "init", "--from", "events"]);
+    assert_eq!(wrong(&model), Vec::<String>::new(), "{model}");
+    for part in [
+        "rename = { customerId = \"id\" }",
+        "rename = { persNr_id = \"id\" }",
+        "sku = \"string\"",
+        "customerId = { references = \"customers\" }  # by its name",
+        "phones = [\"telephone\"]",
+        "words = [\"companyName\", \"sku\"]",
+    ] {
+        assert!(model.contains(part), "{part}:\n{model}");
+    }
+    assert!(!model.contains("above"), "no customer refers to itself:\n{model}");
+    // A record without its key may tell its id by the entity's name.
+    fs::write(world.path("customers.json"), r#"[{"customerId": "C-1", "companyName": "Acme"}]"#).unwrap();
+    let model = world.succeed(&["model", "init", "--from", "customers.json"]);
+    assert!(model.contains("rename = { customerId = \"id\" }"), "{model}");
+}
+
+#[test]
 fn types_are_those_seen_and_odd_names_do_no_harm() {
     let world = World::embedded("model-init-odd", "");
     let records = r#"[

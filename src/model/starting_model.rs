@@ -44,6 +44,8 @@ struct FieldSummary {
     id_lists: usize,
     objects: usize,
     others: usize,
+    /// How many values are the id of their own record.
+    own_ids: usize,
     /// The values that could be ids, of lists those in it.
     values: BTreeSet<String>,
     example: Option<Value>,
@@ -89,11 +91,12 @@ impl Sample {
         self.format = format;
         let Some(data) = data.and_then(Value::as_object) else { return };
         self.records += 1;
-        self.ids.extend(id.or(key).or_else(|| data.get("id").and_then(id_text)));
-        self.add_fields(data);
+        let id = id.or(key).or_else(|| data.get("id").and_then(id_text));
+        self.add_fields(data, id.as_deref());
+        self.ids.extend(id);
     }
 
-    fn add_fields(&mut self, data: &Map<String, Value>) {
+    fn add_fields(&mut self, data: &Map<String, Value>, id: Option<&str>) {
         for (name, value) in data.iter().filter(|(name, value)| *name != "id" && !value.is_null()) {
             let place = *self.places.entry(name.clone()).or_insert_with(|| {
                 self.fields.push(FieldSummary { name: name.clone(), ..FieldSummary::default() });
@@ -101,6 +104,7 @@ impl Sample {
             });
             if let Some(summary) = self.fields.get_mut(place) {
                 summary.add(value);
+                summary.own_ids += usize::from(id.is_some() && id_text(value).as_deref() == id);
             }
         }
     }

@@ -20,6 +20,25 @@ pub(super) enum Guess {
     Unresolved(&'static str, String),
 }
 
+/// True of a field that is the entity's own id under another name, as `customerId` of a customer is. The name alone
+/// decides only where no record has a key. A field that is named after another entity type is a reference.
+pub(super) fn is_own_id(summary: &FieldSummary, sample: &Sample, own: &str, names: &[String]) -> bool {
+    let is_single = summary.strings + summary.integers == summary.count && summary.count > 0;
+    let Some(base) = base(&summary.name).filter(|_| is_single) else { return false };
+    let repeats_id = repeats_id(summary) && !names.iter().any(|name| name != own && is_plural(name, &base));
+    repeats_id || sample.ids.is_empty() && is_plural(own, &base)
+}
+
+fn repeats_id(summary: &FieldSummary) -> bool {
+    summary.own_ids == summary.count
+}
+
+/// True of a field whose name says that it holds phone numbers.
+pub(super) fn is_phone(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["phone", "mobile"].iter().any(|word| name.contains(word)) || ["tel", "fax"].contains(&name.as_str())
+}
+
 /// Guesses a field of `sample`; `names` are those of the entity types, in the order of `samples`.
 pub(super) fn field(summary: &FieldSummary, sample: &Sample, samples: &[Sample], names: &[String]) -> Guess {
     let kind = kind(summary);
@@ -42,7 +61,9 @@ pub(super) fn field(summary: &FieldSummary, sample: &Sample, samples: &[Sample],
     if let Some(to) = by_name {
         return Guess::Reference { to, list, because: "by its name".to_owned() };
     }
-    if let Some(to) = by_values(summary, samples, names).filter(|_| named.is_some() || kind != "integer") {
+    if let Some(to) =
+        by_values(summary, sample, samples, names).filter(|_| named.is_some() || kind != "integer")
+    {
         return Guess::Reference { to, list, because: "because its values are ids of that type".to_owned() };
     }
     match named {
@@ -52,11 +73,19 @@ pub(super) fn field(summary: &FieldSummary, sample: &Sample, samples: &[Sample],
 }
 
 /// The entity type whose ids most of the values are.
-fn by_values(summary: &FieldSummary, samples: &[Sample], names: &[String]) -> Option<String> {
+fn by_values(
+    summary: &FieldSummary,
+    sample: &Sample,
+    samples: &[Sample],
+    names: &[String],
+) -> Option<String> {
+    // A field that repeats the id of its own record refers to no other one of its type.
+    let is_other = |other: &Sample| !(repeats_id(summary) && std::ptr::eq(other, sample));
     let known = |sample: &Sample| summary.values.iter().filter(|value| sample.ids.contains(*value)).count();
     let (found, name) = samples
         .iter()
         .zip(names)
+        .filter(|(other, _)| is_other(other))
         .map(|(sample, name)| (known(sample), name))
         .max_by_key(|(found, _)| *found)?;
     // One value that is an id as well may be chance.

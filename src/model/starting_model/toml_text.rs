@@ -54,17 +54,22 @@ fn names(samples: &[Sample]) -> Vec<String> {
 struct SampleEntity<'a> {
     sample: &'a Sample,
     name: &'a str,
+    /// The field that is the entity's id, as its producer calls it.
+    own_id: Option<&'a str>,
     fields: Vec<(String, &'a FieldSummary, Guess)>,
 }
 
 impl<'a> SampleEntity<'a> {
     fn of(sample: &'a Sample, name: &'a str, samples: &[Sample], names: &[String]) -> Self {
         let mut own_names = BTreeSet::new();
-        let fields = sample.fields.iter().filter_map(|summary| {
+        let own_id = sample.fields.iter().find(|summary| guess::is_own_id(summary, sample, name, names));
+        let own_id = own_id.map(|summary| summary.name.as_str());
+        let fields = sample.fields.iter().filter(|summary| own_id != Some(summary.name.as_str()));
+        let fields = fields.filter_map(|summary| {
             let name = field_name(&summary.name).filter(|name| own_names.insert(name.clone()))?;
             Some((name, summary, guess::field(summary, sample, samples, names)))
         });
-        Self { sample, name, fields: fields.collect() }
+        Self { sample, name, own_id, fields: fields.collect() }
     }
 
     /// Writing into a text does not fail.
@@ -79,9 +84,10 @@ impl<'a> SampleEntity<'a> {
                 writeln!(out, "# Each record is the whole state of an entity: no envelope was recognised.");
         }
         let renamed = self.fields.iter().filter(|(name, summary, _)| *name != summary.name);
-        let renamed: Vec<String> = renamed
-            .map(|(name, summary, _)| format!("{} = {}", join("", &summary.name), string(name)))
-            .collect();
+        let renamed = renamed.map(|(name, summary, _)| (summary.name.as_str(), name.as_str()));
+        let renamed = self.own_id.map(|name| (name, "id")).into_iter().chain(renamed);
+        let renamed: Vec<String> =
+            renamed.map(|(from, to)| format!("{} = {}", join("", from), string(to))).collect();
         if !renamed.is_empty() {
             let _ = writeln!(out, "rename = {{ {} }}", renamed.join(", "));
         }
@@ -181,8 +187,10 @@ impl<'a> SampleEntity<'a> {
         let strings: Vec<&(String, &FieldSummary, Guess)> =
             self.fields.iter().filter(|(name, _, guess)| is(guess, "string") && name != "stub").collect();
         let Some(title) = title(&strings) else { return };
-        let words = strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
-        let words = words.map(|(name, _, _)| name).filter(|name| *name != title).take(7);
+        let texts = strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
+        let texts = texts.map(|(name, _, _)| name).filter(|name| *name != title);
+        let (phones, words): (Vec<&String>, Vec<&String>) = texts.partition(|name| guess::is_phone(name));
+        let words = words.into_iter().take(7);
         let words: Vec<String> = std::iter::once(title).chain(words).map(|name| string(name)).collect();
         let filters = self.fields.iter().filter(|(name, summary, guess)| {
             let repeats = is(guess, "string")
@@ -196,6 +204,10 @@ impl<'a> SampleEntity<'a> {
         let filters: Vec<String> =
             filters.map(|(name, _, _)| format!("{} = {}", join("", name), string(name))).collect();
         let _ = writeln!(out, "\n[{path}.search]\ntitle = {}\nwords = [{}]", string(title), words.join(", "));
+        if !phones.is_empty() {
+            let phones: Vec<String> = phones.into_iter().map(|name| string(name)).collect();
+            let _ = writeln!(out, "phones = [{}]", phones.join(", "));
+        }
         if !filters.is_empty() {
             let _ = writeln!(out, "filters = {{ {} }}", filters.join(", "));
         }

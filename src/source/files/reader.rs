@@ -331,6 +331,9 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// The reason for a line of other members, such as an entity without an envelope.
+const NO_RECORD: &str = "line: neither key nor value; write {\"key\": …, \"value\": …}";
+
 fn parse(line: &[u8], record: &mut Record) -> Result<(), String> {
     let parsed: FileLine<'_> =
         serde_json::from_slice(line).map_err(|error| format!("line: no record ({error})"))?;
@@ -341,6 +344,7 @@ fn parse(line: &[u8], record: &mut Record) -> Result<(), String> {
     record.value = match (parsed.value_base64, parsed.value) {
         (Some(bytes), _) => decode_base64("value_base64", bytes)?,
         (None, Some(value)) => (value.get() != "null").then(|| value.get().as_bytes().to_vec()),
+        (None, None) if record.key.is_none() => return Err(NO_RECORD.to_owned()),
         (None, None) => return Err("line: no value; a tombstone says null".to_owned()),
     };
     let headers = parsed.headers.unwrap_or_default();

@@ -51,15 +51,21 @@ fn an_unfinished_line_comes_when_it_is_whole() {
 
 #[test]
 fn what_is_no_record_is_malformed_and_keeps_its_place() {
-    let folder =
-        folder(&[("contacts.jsonl", "nonsense\n\n{\"key\":\"a\"}\n{\"key\":\"a\",\"value\":\"t\"}\n")]);
+    let folder = folder(&[(
+        "contacts.jsonl",
+        "nonsense\n\n{\"name\":\"A\"}\n{\"key\":\"a\"}\n{\"key\":\"a\",\"value\":\"t\"}\n",
+    )]);
     let mut source = open(&folder);
     source.start(&Positions::default(), &[]).unwrap();
     let records = source.poll(NO_WAIT, 1 << 20).unwrap().records;
-    let malformed: Vec<bool> = records.iter().map(|record| record.malformed.is_some()).collect();
-    assert_eq!(malformed, [true, true, true, false]);
+    let reasons: Vec<Option<&str>> = records.iter().map(|record| record.malformed.as_deref()).collect();
+    let is_no_json = |reason: &Option<&str>| reason.is_some_and(|it| it.starts_with("line: no record"));
+    assert!(reasons[..2].iter().all(is_no_json), "{reasons:?}");
+    assert_eq!(reasons[2], Some(NO_RECORD), "an entity without an envelope");
+    assert_eq!(reasons[3], Some("line: no value; a tombstone says null"));
+    assert_eq!(reasons[4], None);
     assert_eq!(records[0].value.as_deref(), Some(&b"nonsense"[..]));
-    assert_eq!(records[3].value.as_deref(), Some(&b"\"t\""[..]));
+    assert_eq!(records[4].value.as_deref(), Some(&b"\"t\""[..]));
 }
 
 #[test]
