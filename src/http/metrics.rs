@@ -108,7 +108,7 @@ fn gauges(page: &mut MetricsPage, status: &Status, report: &Report) {
         (
             "tributary_searches_waiting",
             "Searches that wait for a position.",
-            status.signals.waiting_searches() as f64,
+            status.index_progress.waiting_searches() as f64,
         ),
     ];
     for (name, help, value) in gauges {

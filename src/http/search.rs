@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
 use crate::json::remove_own;
 use crate::pipeline::durations::Durations;
+use crate::pipeline::index_progress::IndexProgress;
 use crate::pipeline::status::Status;
 use crate::plan::{Collection, PlanRef, Projection};
 use crate::position::Positions;
@@ -35,6 +36,7 @@ const PARTIAL: &str = "try again later, or search what is there with allow_parti
 pub struct SearchSite {
     searcher: PagedSearcher,
     status: Arc<Status>,
+    index_progress: Arc<IndexProgress>,
     places: Arc<Semaphore>,
     /// The collections, each with its refreshes.
     collections: Arc<[(Collection, Refreshes)]>,
@@ -47,7 +49,8 @@ impl SearchSite {
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
         let collections = searcher.collections().into_iter().map(|of| (of, Refreshes::default())).collect();
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { searcher, status, places, collections, index_requests: Arc::default(), plan }
+        let (index_progress, index_requests) = (Arc::clone(&status.index_progress), Arc::default());
+        Self { searcher, status, index_progress, places, collections, index_requests, plan }
     }
 
     /// The collections, the first of which is searched when a request names none.
@@ -76,18 +79,18 @@ impl SearchSite {
 
     async fn wait(&self, request: &Request) -> HandlerAnswer<Positions> {
         if request.consistent_with.is_empty() {
-            return Ok(self.status.low_watermark());
+            return Ok(self.index_progress.low_watermark());
         }
         let until = Instant::now() + Duration::from_millis(request.timeout_ms);
-        let watching = self.status.signals.wait_for_search();
+        let watching = self.index_progress.wait_for_search();
         loop {
-            let moved = self.status.signals.next_move();
+            let moved = self.index_progress.next_move();
             tokio::pin!(moved);
             // From here on no move is missed.
             moved.as_mut().enable();
             let reached = self.positions_of(request.collection);
             if reached.covers(&request.consistent_with) {
-                self.status.signals.note_refresh();
+                self.index_progress.note_refresh();
                 drop(watching);
                 self.answer_in_time(&self.index_requests.refresh, self.refresh(request.collection)).await?;
                 return Ok(reached);
@@ -103,8 +106,8 @@ impl SearchSite {
     /// How far the indexes are that such a search looks in.
     fn positions_of(&self, collection: Collection) -> Positions {
         match *collection.projections_to_search() {
-            [projection] => self.status.positions_of_searches(projection),
-            _ => self.status.low_watermark(),
+            [projection] => self.index_progress.positions_of_searches(projection),
+            _ => self.index_progress.low_watermark(),
         }
     }
 

@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
 
 use super::command::FoldCommand;
+use super::index_progress::IndexProgress;
 use super::queue::Queue;
 use super::reader::EndRequest;
 use super::status::Status;
@@ -65,6 +66,11 @@ impl Context {
 
     pub(super) fn status(&self) -> &Arc<Status> {
         &self.status
+    }
+
+    /// How far the indexes are.
+    pub(super) fn index_progress(&self) -> &Arc<IndexProgress> {
+        &self.status.index_progress
     }
 
     pub(super) fn queue(&self) -> &Arc<Queue> {

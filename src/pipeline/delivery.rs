@@ -13,6 +13,7 @@ use super::command::FoldCommand;
 use super::conflicts::Conflicts;
 use super::context::Context;
 use super::fold::DocumentKey;
+use super::index_progress::IndexProgress;
 use super::materialise::{DocumentBatch, materialise};
 use super::pace::Pace;
 use super::queue::{Priority, Queue, Scan};
@@ -51,6 +52,8 @@ pub struct Delivery {
     /// The commands to the fold's thread.
     commands: Sender<FoldCommand>,
     status: Arc<Status>,
+    /// How far the index is.
+    index_progress: Arc<IndexProgress>,
     /// How writes become searchable.
     refresh: Refresh,
     /// The bases of versions above foreign writes.
@@ -82,6 +85,7 @@ impl Delivery {
             tuning,
             commands: context.commands().clone(),
             status: Arc::clone(context.status()),
+            index_progress: Arc::clone(context.index_progress()),
             refresh,
             bases: Arc::default(),
             pace: Pace::new(tuning),
@@ -125,9 +129,9 @@ impl Delivery {
                     let this = Arc::clone(&self);
                     let delivered = || self.queue.low_watermark();
                     let refresh = || async move { this.sink.refresh().await };
-                    unrefreshed.refresh_if_due(&self.status, delivered, refresh);
+                    unrefreshed.refresh_if_due(&self.index_progress, delivered, refresh);
                     if unrefreshed.shows_all() {
-                        self.status.note_refreshed(&delivered().unwrap_or_default());
+                        self.index_progress.note_refreshed(&delivered().unwrap_or_default());
                     }
                 }
             } else {
@@ -139,7 +143,7 @@ impl Delivery {
                 change = allowed.changed() => if change.is_err() { break },
                 Some(ended) = requests.next_ended() => {
                     ended?;
-                    unrefreshed.note(&self.status);
+                    unrefreshed.note(&self.index_progress);
                 }
                 () = unrefreshed.wait_for_end() => {}
                 () = &mut changed => {}

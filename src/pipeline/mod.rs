@@ -22,6 +22,7 @@ pub mod fold;
 mod gate;
 mod goal;
 pub mod hand_over;
+pub mod index_progress;
 mod indexes;
 pub mod materialise;
 mod opening;

@@ -92,11 +92,11 @@ impl Opener<'_> {
     /// Has the status tell of the beginning.
     async fn note_beginning(&self, end: &Positions, progress: &FoldProgress) -> Result<()> {
         let sink = &self.index.sink;
-        self.status.set_refresh_interval(sink.refresh_interval());
+        self.status.index_progress.set_refresh_interval(sink.refresh_interval());
         // An earlier instance may have written documents that no search shows yet.
         let refreshed = tokio::time::timeout(REFRESH_TIME, sink.refresh()).await;
         if let Ok(Ok(())) = refreshed {
-            self.status.note_refreshed(&self.state.low_watermark()?.positions());
+            self.status.index_progress.note_refreshed(&self.state.low_watermark()?.positions());
         }
         self.status.set_end(end);
         self.status.set_positions(&progress.positions());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::status::Status;
+use super::index_progress::IndexProgress;
 use crate::error::Result;
 use crate::position::Positions;
 
@@ -77,15 +77,15 @@ impl Budget {
 
 impl UnrefreshedWrites {
     /// Takes note that a request was answered.
-    pub(super) fn note(&mut self, status: &Status) {
-        self.leave_to_search(status);
+    pub(super) fn note(&mut self, progress: &IndexProgress) {
+        self.leave_to_search(progress);
         self.since.get_or_insert_with(Instant::now);
         self.shown = Visibility::Some;
     }
 
     /// Leaves the writes so far to the refresh of a search, if one began after the last of them.
-    fn leave_to_search(&mut self, status: &Status) {
-        let refreshes = status.signals.refreshes();
+    fn leave_to_search(&mut self, progress: &IndexProgress) {
+        let refreshes = progress.refreshes();
         if refreshes != std::mem::replace(&mut self.search_refreshes, refreshes)
             && self.since.take().is_some()
         {
@@ -109,15 +109,15 @@ impl UnrefreshedWrites {
     /// `delivered` are positions below which everything is delivered.
     pub(super) fn refresh_if_due<F>(
         &mut self,
-        status: &Arc<Status>,
+        progress: &Arc<IndexProgress>,
         delivered: impl FnOnce() -> Option<Positions>,
         refresh: impl FnOnce() -> F,
     ) where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        self.leave_to_search(status);
+        self.leave_to_search(progress);
         let now = Instant::now();
-        let is_for_search = status.signals.waiting_searches() > 0 || self.deferral.is_some();
+        let is_for_search = progress.waiting_searches() > 0 || self.deferral.is_some();
         let linger = if is_for_search { LINGER_FOR_SEARCH } else { LINGER };
         let waits =
             |since: Option<Instant>, for_so_long| since.is_some_and(|since| now >= since + for_so_long);
@@ -127,11 +127,11 @@ impl UnrefreshedWrites {
         }
         (self.since, self.deferral) = (None, None);
         (self.began, self.shown) = (Some(now), Visibility::Soon);
-        let (delivered, refresh, status) = (delivered(), refresh(), Arc::clone(status));
+        let (delivered, refresh, progress) = (delivered(), refresh(), Arc::clone(progress));
         self.running.spawn(async move {
             match refresh.await {
                 Ok(()) => {
-                    status.note_refreshed(&delivered.unwrap_or_default());
+                    progress.note_refreshed(&delivered.unwrap_or_default());
                     true
                 }
                 Err(error) => {
@@ -174,28 +174,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_changes_waits_for_a_refresh_but_not_for_a_long_one() {
-        let (mut unrefreshed, status, long) =
-            (UnrefreshedWrites::default(), Arc::new(Status::default()), Duration::from_secs(2));
+        let (mut unrefreshed, progress, long) =
+            (UnrefreshedWrites::default(), Arc::new(IndexProgress::default()), Duration::from_secs(2));
         let slow = || async move {
             tokio::time::sleep(long).await;
             Ok(())
         };
-        unrefreshed.note(&status);
+        unrefreshed.note(&progress);
         tokio::time::advance(LINGER).await;
-        unrefreshed.refresh_if_due(&status, || None, slow);
+        unrefreshed.refresh_if_due(&progress, || None, slow);
         assert!(unrefreshed.holds());
         tokio::time::advance(HOLD).await;
         assert!(!unrefreshed.holds(), "it takes too long");
-        unrefreshed.note(&status);
+        unrefreshed.note(&progress);
         tokio::time::advance(LINGER).await;
-        unrefreshed.refresh_if_due(&status, || None, slow);
+        unrefreshed.refresh_if_due(&progress, || None, slow);
         assert_eq!(unrefreshed.running.len(), 1, "one at a time");
 
         unrefreshed.wait_for_end().await;
-        unrefreshed.refresh_if_due(&status, || None, slow);
+        unrefreshed.refresh_if_due(&progress, || None, slow);
         assert!(!unrefreshed.holds(), "four fifths of the time are for other work");
         tokio::time::advance(long * 4).await;
-        unrefreshed.refresh_if_due(&status, || None, slow);
+        unrefreshed.refresh_if_due(&progress, || None, slow);
         assert!(unrefreshed.holds(), "what was written during the first one is not shown by it");
     }
 
@@ -223,45 +223,45 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_search_that_had_the_index_refreshed_spares_a_refresh() {
-        let (mut unrefreshed, status) = (UnrefreshedWrites::default(), Arc::new(Status::default()));
-        unrefreshed.note(&status);
-        status.signals.note_refresh();
+        let (mut unrefreshed, progress) = (UnrefreshedWrites::default(), Arc::new(IndexProgress::default()));
+        unrefreshed.note(&progress);
+        progress.note_refresh();
         tokio::time::advance(LINGER * 10).await;
-        unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
+        unrefreshed.refresh_if_due(&progress, || None, || async { Ok(()) });
         assert!(!unrefreshed.holds());
         tokio::time::advance(SPARED_MAX).await;
-        unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
+        unrefreshed.refresh_if_due(&progress, || None, || async { Ok(()) });
         assert!(unrefreshed.holds(), "the search looked in one index only");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_is_acknowledged_during_the_refresh_of_a_search_waits_for_the_search() {
-        let (mut unrefreshed, status) = (UnrefreshedWrites::default(), Arc::new(Status::default()));
-        unrefreshed.note(&status);
-        status.signals.note_refresh();
+        let (mut unrefreshed, progress) = (UnrefreshedWrites::default(), Arc::new(IndexProgress::default()));
+        unrefreshed.note(&progress);
+        progress.note_refresh();
         tokio::time::advance(LINGER).await;
-        unrefreshed.note(&status);
+        unrefreshed.note(&progress);
         for (passed, is_refreshed) in [(LINGER, false), (LINGER_FOR_SEARCH - LINGER, true)] {
             tokio::time::advance(passed).await;
-            unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
+            unrefreshed.refresh_if_due(&progress, || None, || async { Ok(()) });
             assert_eq!(unrefreshed.holds(), is_refreshed, "{passed:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn everything_is_shown_once_a_refresh_has_followed_every_write() {
-        let (mut unrefreshed, status) = (UnrefreshedWrites::default(), Arc::new(Status::default()));
+        let (mut unrefreshed, progress) = (UnrefreshedWrites::default(), Arc::new(IndexProgress::default()));
         assert!(!unrefreshed.shows_all());
         for (is_done, writes_meanwhile, shows_all) in
             [(true, false, true), (true, true, false), (false, false, false)]
         {
-            unrefreshed.note(&status);
+            unrefreshed.note(&progress);
             assert!(!unrefreshed.shows_all());
             tokio::time::advance(HOLD).await;
             let answer = if is_done { Ok(()) } else { Err(crate::error::Error::failure("away")) };
-            unrefreshed.refresh_if_due(&status, || None, || async { answer });
+            unrefreshed.refresh_if_due(&progress, || None, || async { answer });
             if writes_meanwhile {
-                unrefreshed.note(&status);
+                unrefreshed.note(&progress);
             }
             assert!(!unrefreshed.shows_all());
             unrefreshed.wait_for_end().await;

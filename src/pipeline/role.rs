@@ -101,7 +101,7 @@ impl Role {
 
     /// A standby clears the marks of documents that the writer has delivered.
     pub(super) fn follow(&mut self, context: &Context) -> Result<()> {
-        let (leadership, status) = (context.leadership(), context.status());
+        let leadership = context.leadership();
         let committed = in_place(|| leadership.writer_position())?;
         if !committed.log.is_empty() && committed.log != context.generation() {
             // Offsets of topics that were deleted since say nothing of those that have their names now. A writer may have
@@ -110,7 +110,8 @@ impl Role {
             return Ok(());
         }
         if !committed.low_watermark.is_empty() {
-            status.set_low_watermark(&committed.low_watermark, Status::now_ms(), BTreeMap::new());
+            let progress = context.index_progress();
+            progress.set_low_watermark(&committed.low_watermark, Status::now_ms(), BTreeMap::new());
             self.gate.note_cleared(&committed.low_watermark);
             context.command(FoldCommand::DeliveredElsewhere(committed))?;
         }
@@ -177,7 +178,7 @@ impl Role {
         Ok(())
     }
 
-    /// Notes in the status how far the index is.
+    /// Notes how far the index is.
     pub(super) fn note_low_watermark(&mut self, context: &Context, now: u64) -> Option<Positions> {
         let queue = context.queue();
         if self.is_filling(context) || self.completeness.is_withheld() {
@@ -189,7 +190,8 @@ impl Role {
             .iter()
             .filter_map(|projection| Some((*projection, queue.low_watermark_of(Some(*projection))?)));
         let shown = shown.collect();
-        context.status().set_low_watermark(&low_watermark, queue.waiting_since().unwrap_or(now), shown);
+        let time_ms = queue.waiting_since().unwrap_or(now);
+        context.index_progress().set_low_watermark(&low_watermark, time_ms, shown);
         Some(low_watermark)
     }
 

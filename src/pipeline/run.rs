@@ -169,7 +169,7 @@ impl Run {
                 }
                 () = stop.wait() => return Ok(()),
                 // A search waits for the documents that were just delivered.
-                () = self.context.queue().next_change(), if self.context.status().signals.waiting_searches() > 0 => {}
+                () = self.context.queue().next_change(), if self.context.index_progress().waiting_searches() > 0 => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             self.look().await?;
@@ -193,7 +193,7 @@ impl Run {
         let is_past_gate = self.role.is_past_gate();
         self.context.status().signals.set_past_gate(is_past_gate);
         self.role.switch().set(is_writer && is_past_gate);
-        if is_writer && self.context.status().signals.waiting_searches() > 0 {
+        if is_writer && self.context.index_progress().waiting_searches() > 0 {
             self.role.note_low_watermark(&self.context, Status::now_ms());
         }
         self.others.check()?;

@@ -1,11 +1,7 @@
-//! The signals by which the parts of a run and its searches steer each other. [`Status`](super::status::Status) only
-//! reports.
+//! The signals by which the parts of a run steer each other. [`Status`](super::status::Status) only reports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 /// The signals of one run.
 #[derive(Debug, Default)]
@@ -13,20 +9,8 @@ pub struct Signals {
     is_writer: AtomicBool,
     is_past_gate: AtomicBool,
     has_rebuild: AtomicBool,
-    searches: AtomicU64,
-    refreshes: AtomicU64,
     work: AtomicU64,
     requests: Arc<AtomicU64>,
-    moved: Notify,
-}
-
-/// A search that waits for the low watermark. The low watermark is noted at every delivery while this lives.
-pub struct WaitingSearch<'a>(&'a AtomicU64);
-
-impl Drop for WaitingSearch<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Signals {
@@ -60,27 +44,6 @@ impl Signals {
         self.has_rebuild.store(has_rebuild, Ordering::Relaxed);
     }
 
-    /// Registers a search that waits for the low watermark.
-    pub fn wait_for_search(&self) -> WaitingSearch<'_> {
-        self.searches.fetch_add(1, Ordering::Relaxed);
-        WaitingSearch(&self.searches)
-    }
-
-    /// How many searches wait for the low watermark.
-    pub fn waiting_searches(&self) -> u64 {
-        self.searches.load(Ordering::Relaxed)
-    }
-
-    /// Counts a refresh of the index by a search.
-    pub fn note_refresh(&self) {
-        self.refreshes.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// How many refreshes searches have begun.
-    pub fn refreshes(&self) -> u64 {
-        self.refreshes.load(Ordering::SeqCst)
-    }
-
     /// Counts records that were folded, or documents that the index acknowledged.
     pub fn note_work(&self, count: usize) {
         self.work.fetch_add(count as u64, Ordering::Relaxed);
@@ -94,15 +57,5 @@ impl Signals {
     /// The number of bulk requests in flight. An election lets another instance write once there are none.
     pub fn requests(&self) -> &Arc<AtomicU64> {
         &self.requests
-    }
-
-    /// Wakes the searches that wait, because the low watermark moved.
-    pub fn note_moved(&self) {
-        self.moved.notify_waiters();
-    }
-
-    /// Waits until the low watermark moves.
-    pub fn next_move(&self) -> Notified<'_> {
-        self.moved.notified()
     }
 }

@@ -5,13 +5,12 @@ mod report;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 pub use self::report::{PartitionReport, RebuildReport, Report, partitions, rebuild_report};
 use super::durations::Durations;
+use super::index_progress::IndexProgress;
 use super::queue::WaitingWork;
 use super::readiness::{Cause, Readiness, Reasons};
-use super::refreshed_positions::RefreshedPositions;
 use super::signals::Signals;
 use crate::dead_letter::Tally;
 use crate::decoder::Decoder;
@@ -68,6 +67,8 @@ pub struct Status {
     pub bulk_requests: Durations,
     /// The signals of the run, which a report reads as well.
     pub signals: Signals,
+    /// How far the indexes are, which a report reads as well.
+    pub index_progress: Arc<IndexProgress>,
     known: Mutex<StatusValues>,
 }
 
@@ -79,11 +80,6 @@ struct StatusValues {
     ends: VecDeque<(u64, Positions)>,
     /// When the log ended where searches have come to.
     shown_ms: u64,
-    low_watermark: Positions,
-    low_watermark_ms: u64,
-    refreshed: RefreshedPositions,
-    /// Of each projection, where it is known to be further than that.
-    shown: BTreeMap<Projection, Positions>,
     waiting: WaitingWork,
     indexes: BTreeMap<String, String>,
     /// The product and the version of the server that holds the indexes.
@@ -103,7 +99,7 @@ struct StatusValues {
 
 impl StatusValues {
     /// Takes note of the log's end.
-    fn set_end(&mut self, end: &Positions) {
+    fn set_end(&mut self, end: &Positions, progress: &IndexProgress) {
         let now = Status::now_ms();
         if self.shown_ms == 0 {
             self.shown_ms = now;
@@ -120,14 +116,13 @@ impl StatusValues {
                 number % 2 == 0
             });
         }
-        self.forget_ends();
+        self.forget_ends(progress);
     }
 
     /// Forgets the ends that searches have passed.
-    fn forget_ends(&mut self) {
-        let refreshed = self.refreshed.positions();
+    fn forget_ends(&mut self, progress: &IndexProgress) {
         while let Some((at, end)) = self.ends.front() {
-            if !refreshed.covers(end) || !self.low_watermark.covers(end) {
+            if !progress.shows(end) {
                 return;
             }
             self.shown_ms = *at;
@@ -178,54 +173,14 @@ impl Status {
 
     /// Takes note of the log's end.
     pub fn set_end(&self, end: &Positions) {
-        self.lock().set_end(end);
+        self.lock().set_end(end, &self.index_progress);
     }
 
     /// How old the log is that searches show, in milliseconds; 0 while they show all of it.
     pub fn behind_ms(&self) -> u64 {
         let mut known = self.lock();
-        known.forget_ends();
+        known.forget_ends(&self.index_progress);
         if known.ends.is_empty() { 0 } else { Self::now_ms().saturating_sub(known.shown_ms) }
-    }
-
-    /// Takes note of the low watermark, and of that of each projection where it is known.
-    pub fn set_low_watermark(
-        &self,
-        positions: &Positions,
-        time_ms: u64,
-        shown: BTreeMap<Projection, Positions>,
-    ) {
-        let mut known = self.lock();
-        known.low_watermark_ms = time_ms;
-        if known.low_watermark != *positions || known.shown != shown {
-            known.low_watermark = positions.clone();
-            known.refreshed.deliver(positions);
-            known.forget_ends();
-            known.shown = shown;
-            drop(known);
-            self.signals.note_moved();
-        }
-    }
-
-    /// The low watermark, as last noted.
-    pub fn low_watermark(&self) -> Positions {
-        self.lock().low_watermark.clone()
-    }
-
-    /// The positions below which nothing waits for the index of a projection, as last noted.
-    pub fn positions_of_searches(&self, projection: Projection) -> Positions {
-        let known = self.lock();
-        known.shown.get(&projection).unwrap_or(&known.low_watermark).clone()
-    }
-
-    /// Takes note of the index's own interval of refreshes; `None` when it never refreshes by itself.
-    pub fn set_refresh_interval(&self, interval: Option<Duration>) {
-        self.lock().refreshed.set_interval(interval);
-    }
-
-    /// Takes note that every index was refreshed since it had everything below these positions.
-    pub fn note_refreshed(&self, positions: &Positions) {
-        self.lock().refreshed.refresh(positions);
     }
 
     /// Takes note of how much waits.
@@ -344,7 +299,10 @@ impl Status {
 
     /// Everything at once; `documents_waiting` when it was counted in the state.
     pub fn report(&self, documents_waiting: Option<u64>) -> Report {
-        let mut known = self.lock().clone();
+        let progress = &self.index_progress;
+        let (refreshed, low_watermark) = (progress.positions_after_refresh(), progress.low_watermark());
+        let low_watermark_ms = progress.low_watermark_ms();
+        let known = self.lock().clone();
         let state = match (self.signals.is_writer(), self.signals.is_past_gate()) {
             _ if known.indexes.is_empty() => STARTING,
             (false, _) => STANDING_BY,
@@ -354,19 +312,11 @@ impl Status {
         let documents_waiting =
             documents_waiting.unwrap_or(known.waiting.documents as u64 + known.waiting.backfill_left);
         let idle = known.waiting.is_nothing() && documents_waiting == 0;
-        let oldest = if idle || known.low_watermark_ms == 0 {
-            0
-        } else {
-            Self::now_ms().saturating_sub(known.low_watermark_ms)
-        };
+        let oldest =
+            if idle || low_watermark_ms == 0 { 0 } else { Self::now_ms().saturating_sub(low_watermark_ms) };
         Report {
             readiness: self.readiness(),
-            partitions: partitions(
-                &known.positions,
-                &known.end,
-                &known.low_watermark,
-                known.refreshed.positions(),
-            ),
+            partitions: partitions(&known.positions, &known.end, &low_watermark, &refreshed),
             documents_waiting,
             oldest_waiting_ms: oldest,
             index_server: known.index_server,

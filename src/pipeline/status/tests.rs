@@ -1,7 +1,6 @@
-//! Readiness, lag and low watermarks.
+//! Readiness and lag.
 
 use super::*;
-use crate::plan::{CONTACTS, ORGANISATIONS};
 use crate::position::TopicPartition;
 
 #[test]
@@ -34,16 +33,6 @@ fn the_lag_is_what_searches_do_not_show() {
     assert_eq!(status.lock().ends.len(), 1);
     (6..1_000).for_each(|end| status.set_end(&at(end)));
     assert!(status.lock().ends.len() <= ENDS_MAX);
-    status.set_low_watermark(&at(999), 1, BTreeMap::new());
+    status.index_progress.set_low_watermark(&at(999), 1, BTreeMap::new());
     assert_eq!((partition(&status).lag, status.behind_ms()), (0, 0));
-}
-
-#[test]
-fn what_is_shown_of_a_projection_is_the_low_watermark_until_more_is_known() {
-    let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
-    let status = Status::default();
-    status.set_low_watermark(&at(1), 1, [(CONTACTS, at(3))].into());
-    assert_eq!([CONTACTS, ORGANISATIONS].map(|of| status.positions_of_searches(of)), [at(3), at(1)]);
-    status.set_low_watermark(&at(2), 2, BTreeMap::new());
-    assert_eq!(status.positions_of_searches(CONTACTS), at(2), "another instance writes now");
 }
