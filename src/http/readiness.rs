@@ -41,7 +41,7 @@ pub async fn watch_index(
     stop: Shutdown,
 ) {
     loop {
-        let fillings = status.fillings();
+        let fillings = status.index_progress.fillings();
         let looked = tokio::time::timeout(ANSWER_TIME, look(&*index, &projections)).await;
         let late = |_| Err(Error::new(ErrorKind::Unavailable, "it takes too long to answer"));
         let mut wait = LOOK_EVERY;
@@ -52,7 +52,7 @@ pub async fn watch_index(
                 if !unfilled.is_empty() {
                     wait = LOOK_OFTEN;
                 }
-                status.set_unfilled(unfilled, fillings);
+                status.index_progress.set_unfilled(unfilled, fillings);
             }
             Err(error) => {
                 status.raise(Cause::IndexAway, format!("the index does not answer: {}", error.chain()));

@@ -35,7 +35,9 @@ const PARTIAL: &str = "try again later, or search what is there with allow_parti
 #[derive(Clone)]
 pub struct SearchSite {
     searcher: PagedSearcher,
+    /// Says why an index is not full.
     status: Arc<Status>,
+    /// Says how far the indexes are.
     index_progress: Arc<IndexProgress>,
     places: Arc<Semaphore>,
     /// The collections, each with its refreshes.
@@ -123,7 +125,7 @@ impl SearchSite {
     pub(super) fn check_filled(&self, request: &Request, collections: &[Collection]) -> HandlerAnswer<()> {
         let projections = collections.iter().flat_map(|collection| collection.projections_to_search());
         let projections: Vec<&str> = projections.map(Projection::name).collect();
-        if request.allow_partial || self.status.are_filled(&projections) {
+        if request.allow_partial || self.index_progress.are_filled(&projections) {
             return Ok(());
         }
         let detail = format!("{}; {PARTIAL}", self.status.readiness().detail());
@@ -169,7 +171,7 @@ impl SearchSite {
             .await?;
         match found {
             Some(document) => Ok(strip_own(document)),
-            None if self.status.are_filled(&[projection]) => Err(none()),
+            None if self.index_progress.are_filled(&[projection]) => Err(none()),
             None => {
                 let detail = format!("{}; it may come", self.status.readiness().detail());
                 Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail))

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::refreshed_positions::RefreshedPositions;
+use super::work::wall_ms;
 use crate::position::Positions;
 use crate::projection::Projection;
 
@@ -28,6 +29,27 @@ struct ProgressValues {
     /// Of each projection, where it is known to be further than that.
     shown: BTreeMap<Projection, Positions>,
     refreshed: RefreshedPositions,
+    /// `None` until it was looked.
+    unfilled: Option<UnfilledProjections>,
+    /// Grows when this instance has filled its indexes.
+    fillings: u64,
+}
+
+/// The projections whose index is not full.
+#[derive(Debug, Clone)]
+pub(super) struct UnfilledProjections {
+    /// Empty when every index is full.
+    pub(super) names: Vec<String>,
+    /// Since when there is one, in milliseconds since the Unix epoch.
+    pub(super) since_ms: u64,
+}
+
+impl ProgressValues {
+    fn set_unfilled(&mut self, names: Vec<String>) {
+        let former = self.unfilled.as_ref().filter(|unfilled| !unfilled.names.is_empty());
+        let since_ms = former.map_or_else(wall_ms, |unfilled| unfilled.since_ms);
+        self.unfilled = Some(UnfilledProjections { names, since_ms });
+    }
 }
 
 /// A search that waits for the low watermark. The low watermark is noted at every delivery while this lives.
@@ -96,6 +118,39 @@ impl IndexProgress {
         values.refreshed.positions().covers(positions) && values.low_watermark.covers(positions)
     }
 
+    /// Takes note that this instance has filled its indexes.
+    pub(super) fn note_filled(&self) {
+        let mut values = self.lock();
+        values.fillings += 1;
+        values.set_unfilled(Vec::new());
+    }
+
+    /// How often that was noted: to be asked before [`Self::set_unfilled`].
+    pub fn fillings(&self) -> u64 {
+        self.lock().fillings
+    }
+
+    /// Takes note of the projections whose index is not full, as a look found that began after `fillings` were noted.
+    pub fn set_unfilled(&self, names: Vec<String>, fillings: u64) {
+        let mut values = self.lock();
+        if values.fillings == fillings {
+            values.set_unfilled(names);
+        }
+    }
+
+    /// Whether the index of each of these projections, where it is kept, holds everything that it has to for a search.
+    pub fn are_filled(&self, projections: &[&str]) -> bool {
+        let values = self.lock();
+        let unfilled = values.unfilled.as_ref();
+        unfilled
+            .is_some_and(|unfilled| unfilled.names.iter().all(|name| !projections.contains(&name.as_str())))
+    }
+
+    /// The projections whose index is not full; `None` until it was looked.
+    pub(super) fn projections_to_fill(&self) -> Option<UnfilledProjections> {
+        self.lock().unfilled.clone()
+    }
+
     /// Registers a search that waits for the low watermark.
     pub fn wait_for_search(&self) -> WaitingSearch<'_> {
         self.searches.fetch_add(1, Ordering::Relaxed);
@@ -141,5 +196,20 @@ mod tests {
         assert_eq!([CONTACTS, ORGANISATIONS].map(|of| progress.positions_of_searches(of)), [at(3), at(1)]);
         progress.set_low_watermark(&at(2), 2, BTreeMap::new());
         assert_eq!(progress.positions_of_searches(CONTACTS), at(2), "another instance writes now");
+    }
+
+    #[test]
+    fn projections_to_fill_keep_the_time_at_which_the_first_of_them_began() {
+        let progress = IndexProgress::default();
+        assert!(progress.projections_to_fill().is_none() && !progress.are_filled(&[]));
+        let fill = |name: &str| {
+            progress.set_unfilled(vec![name.to_owned()], 0);
+            progress.projections_to_fill().unwrap().since_ms
+        };
+        let began = fill("contacts");
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(fill("hierarchy"), began);
+        progress.set_unfilled(Vec::new(), 0);
+        assert!(fill("hierarchy") > began, "every index was full meanwhile");
     }
 }

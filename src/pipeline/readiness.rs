@@ -130,6 +130,11 @@ impl Reasons {
         began.is_none()
     }
 
+    /// Takes note of a reason of all projections that began at this time.
+    pub(super) fn raise_since(&mut self, cause: Cause, detail: String, since_ms: u64) {
+        self.0.insert((cause, None), (detail, since_ms));
+    }
+
     /// Takes note that a reason is gone; true when it was there.
     pub(super) fn clear(&mut self, cause: Cause, of: Option<Projection>) -> bool {
         self.0.remove(&(cause, of)).is_some()

@@ -172,7 +172,7 @@ impl Role {
             served => {
                 served?;
                 self.completeness.note_service();
-                context.status().note_filled();
+                context.index_progress().note_filled();
             }
         }
         Ok(())

@@ -91,10 +91,6 @@ struct StatusValues {
     notes: Vec<String>,
     /// The decoder of the records that are read, which holds notes on them.
     decoder: Option<Arc<Decoder>>,
-    /// The projections whose index is not full; `None` until it was looked.
-    unfilled: Option<Vec<String>>,
-    /// Grows when this instance has filled its indexes.
-    fillings: u64,
 }
 
 impl StatusValues {
@@ -128,19 +124,6 @@ impl StatusValues {
             self.shown_ms = *at;
             self.ends.pop_front();
         }
-    }
-
-    fn set_unfilled(&mut self, unfilled: Vec<String>) {
-        if unfilled.is_empty() {
-            self.reasons.clear(Cause::Filling, None);
-        } else {
-            let detail = format!(
-                "the index of {} is being filled and does not hold every document yet",
-                unfilled.join(", ")
-            );
-            self.reasons.raise(Cause::Filling, None, detail);
-        }
-        self.unfilled = Some(unfilled);
     }
 
     /// True when there is something to fold or to deliver. Dirty documents of a standby are the writer's work.
@@ -222,12 +205,19 @@ impl Status {
     /// Whether this instance is ready, and why not.
     pub fn readiness(&self) -> Readiness {
         let (known, now) = (self.lock(), Self::now_ms());
-        if known.indexes.is_empty() || known.unfilled.is_none() {
-            let mut reasons = known.reasons.clone();
+        let mut reasons = known.reasons.clone();
+        let unfilled = self.index_progress.projections_to_fill();
+        if let Some(unfilled) = unfilled.as_ref().filter(|unfilled| !unfilled.names.is_empty()) {
+            let detail = format!(
+                "the index of {} is being filled and does not hold every document yet",
+                unfilled.names.join(", ")
+            );
+            reasons.raise_since(Cause::Filling, detail, unfilled.since_ms);
+        }
+        if known.indexes.is_empty() || unfilled.is_none() {
             reasons.raise(Cause::Starting, None, "the log and the indexes are being opened".to_owned());
             return reasons.readiness(now);
         }
-        let mut reasons = known.reasons.clone();
         if self.letters_full.load(Ordering::Relaxed) {
             let detail =
                 "dead letters have no more room on the disk, and the fold waits for their topic".to_owned();
@@ -258,33 +248,6 @@ impl Status {
     /// Another instance writes from here on, or this one from the beginning.
     pub fn forget_refusals(&self) {
         self.lock().reasons.clear_all(Cause::WritesRefused);
-    }
-
-    /// Takes note that this instance has filled its indexes.
-    pub fn note_filled(&self) {
-        let mut known = self.lock();
-        known.fillings += 1;
-        known.set_unfilled(Vec::new());
-    }
-
-    /// How often that was noted: to be asked before [`Self::set_unfilled`].
-    pub fn fillings(&self) -> u64 {
-        self.lock().fillings
-    }
-
-    /// Takes note of the projections whose index is not full, as a look found that began after `fillings` were noted.
-    pub fn set_unfilled(&self, unfilled: Vec<String>, fillings: u64) {
-        let mut known = self.lock();
-        if known.fillings == fillings {
-            known.set_unfilled(unfilled);
-        }
-    }
-
-    /// Whether the index of each of these projections, where it is kept, holds everything that it has to for a search.
-    pub fn are_filled(&self, projections: &[&str]) -> bool {
-        let known = self.lock();
-        let unfilled = known.unfilled.as_ref();
-        unfilled.is_some_and(|unfilled| unfilled.iter().all(|name| !projections.contains(&name.as_str())))
     }
 
     /// Takes note of the indexes that a rollback put back, by projection.

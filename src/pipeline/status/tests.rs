@@ -6,13 +6,14 @@ use crate::position::TopicPartition;
 #[test]
 fn only_waiting_work_that_does_not_move_is_stuck() {
     let status = Status::default();
+    let progress = &status.index_progress;
     assert_eq!(status.readiness().reasons[0].cause, Cause::Starting);
     status.set_indexes([("contacts".to_owned(), "i".to_owned())].into());
-    status.set_unfilled(vec!["contacts".to_owned()], 0);
+    progress.set_unfilled(vec!["contacts".to_owned()], 0);
     assert_eq!(status.readiness().reasons[0].cause, Cause::Filling);
-    assert!(!status.are_filled(&["contacts"]) && status.are_filled(&["hierarchy"]));
-    status.note_filled();
-    status.set_unfilled(vec!["contacts".to_owned()], 0);
+    assert!(!progress.are_filled(&["contacts"]) && progress.are_filled(&["hierarchy"]));
+    progress.note_filled();
+    progress.set_unfilled(vec!["contacts".to_owned()], 0);
     assert!(status.readiness().ready, "a look that began before says nothing");
     status.set_waiting(WaitingWork { documents: 1, ..WaitingWork::default() });
     assert!(status.readiness().ready, "a standby has nothing to deliver");
