@@ -1,5 +1,7 @@
 //! Foreign writes and deletes, made in an index behind Tributary's back.
 
+use std::process::Command;
+
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::Transport;
@@ -10,7 +12,7 @@ use tributary::engine::embedded::EmbeddedSink;
 use tributary::sink::generations::{Aliases, Generations};
 use tributary::sink::{Batch, DocumentSink, Outcome};
 
-use crate::harness::{World, runtime};
+use crate::harness::{World, eventually, runtime};
 
 /// A foreign act on one document.
 pub enum Act {
@@ -61,11 +63,18 @@ fn tamper_elasticsearch(world: &World, projection: &str, acts: &[(String, Act)])
 
 fn tamper_embedded(world: &World, projection: &str, acts: &[(String, Act)]) {
     let config = config(world);
-    runtime().block_on(async {
+    let index = runtime().block_on(async {
         let sink = EmbeddedSink::new(&config.index, &[projection]).unwrap();
         let index = sink.indexes_behind().await.unwrap().remove(0).unwrap();
-        sink.target(vec![index]).await.unwrap();
+        sink.target(vec![index.clone()]).await.unwrap();
         write(&sink, acts).await;
+        index
+    });
+    // A process that another test begins at this moment holds the lock too, until it has become its own program.
+    let lock = world.path("index").join(index).join(".tantivy-writer.lock");
+    eventually("the lock of the index is free", || {
+        let tried = Command::new("flock").arg("-n").arg(&lock).arg("true").status().unwrap();
+        tried.success().then_some(())
     });
 }
 
