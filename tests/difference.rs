@@ -239,11 +239,12 @@ fn an_index_made_just_now_from_its_file_calls_for_nothing() {
     let world = World::new(&servers, "difference-own", "");
     let config =
         Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
-    let sink = ElasticsearchSink::new(&config.index, &PROJECTIONS).unwrap();
+    let sink = ElasticsearchSink::new(&config.index, &config.projections()).unwrap();
     let states = runtime().block_on(sink.open("log")).unwrap();
     // It is made to be filled first, without the refreshes and replicas of its mapping.
     runtime().block_on(sink.serve()).unwrap();
-    for (projection, state) in PROJECTIONS.into_iter().zip(states) {
+    for state in states {
+        let projection = state.projection.name();
         let mut wanted = as_held(&built_in_mapping(projection));
         let live = world.es(Method::Get, &format!("/{}", state.index), None);
         assert!(live[&state.index].pointer(META).is_some(), "{live}");

@@ -10,6 +10,7 @@ use tributary::app;
 use tributary::config::Config;
 use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::http::client::InstanceClient;
+use tributary::plan::CONTACTS;
 use tributary::sink::DocumentSink;
 use tributary::sink::documents::Documents;
 use tributary::sink::index::Index;
@@ -155,14 +156,14 @@ fn an_endless_answer_of_the_index_ends_the_command_with_1() {
 fn sink(world: &World) -> ElasticsearchSink {
     let config =
         Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
-    ElasticsearchSink::new(&config.index, &["contacts"]).unwrap()
+    ElasticsearchSink::new(&config.index, &[CONTACTS]).unwrap()
 }
 
 #[test]
 fn a_document_may_be_as_large_as_a_request_and_no_larger() {
     let fake = cluster("/_mget", Answer::Endless);
     let world = world(&fake, "endless-document");
-    let error = runtime().block_on(sink(&world).find(0, "c1", None)).unwrap_err();
+    let error = runtime().block_on(sink(&world).find(CONTACTS, "c1", None)).unwrap_err();
     assert!(error.chain().contains("/_mget?realtime=true with more than"), "{}", error.chain());
     assert!((101 * MIB..101 * MIB + ON_THE_WAY).contains(&fake.sent()), "{} bytes were taken", fake.sent());
 }
@@ -179,7 +180,7 @@ fn documents_that_come_without_an_end_are_asked_for_fewer_at_a_time_and_given_up
     let ids: Vec<String> = (0..8).map(|number| format!("c{number}")).collect();
     let error = runtime().block_on(async {
         sink.open("log").await.unwrap();
-        sink.get(0, &ids).await.unwrap_err()
+        sink.get(CONTACTS, &ids).await.unwrap_err()
     });
     assert!(error.chain().contains("_mget with more than"), "{}", error.chain());
     // Eight, four and two of them, then one, which may be as large as a request.

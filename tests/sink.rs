@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tributary::app;
 use tributary::config::{Config, IndexConfig, Refresh};
 use tributary::engine::elasticsearch::ElasticsearchSink;
-use tributary::sink::{Batch, DocumentSink, Outcome};
+use tributary::plan::CONTACTS;
+use tributary::sink::{Batch, Buffer, DocumentSink, Outcome};
 
 use crate::harness::{AutoCreate, World, runtime};
 use crate::services;
@@ -33,11 +34,11 @@ fn config(world: &World, url: &str) -> IndexConfig {
 }
 
 fn sink(world: &World) -> ElasticsearchSink {
-    ElasticsearchSink::new(&config(world, &world.services.elasticsearch), &["contacts"]).unwrap()
+    ElasticsearchSink::new(&config(world, &world.services.elasticsearch), &[CONTACTS]).unwrap()
 }
 
 fn batch(writes: &[(&str, u64, Option<Value>)]) -> Batch {
-    let mut batch = Batch::default();
+    let mut batch = Batch::new(CONTACTS, Buffer::default());
     for (id, version, document) in writes {
         let make = |out: &mut Vec<u8>| {
             out.extend(document.iter().flat_map(|document| document.to_string().into_bytes()));
@@ -128,7 +129,7 @@ fn ids_come_in_pages() {
         sink.refresh().await.unwrap();
         let (mut ids, mut cursor) = (Vec::new(), None);
         loop {
-            let page = sink.ids(0, cursor).await.unwrap();
+            let page = sink.ids(CONTACTS, cursor).await.unwrap();
             ids.extend(page.ids);
             cursor = page.cursor;
             if cursor.is_none() {
@@ -168,7 +169,7 @@ fn a_server_that_is_not_there_is_tried_again() {
     let sink = sink(&world);
     runtime().block_on(async {
         sink.open("log").await.unwrap();
-        let nowhere = ElasticsearchSink::new(&config(&world, "http://127.0.0.1:9"), &["contacts"]).unwrap();
+        let nowhere = ElasticsearchSink::new(&config(&world, "http://127.0.0.1:9"), &[CONTACTS]).unwrap();
         assert!(nowhere.open("log").await.is_err());
         let outcomes = nowhere.write(batch(&[("a", 1, None)])).await;
         assert!(

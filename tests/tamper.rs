@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tributary::app;
 use tributary::config::Config;
 use tributary::engine::embedded::EmbeddedSink;
+use tributary::plan::Projection;
 use tributary::sink::generations::{Aliases, Generations};
-use tributary::sink::{Batch, DocumentSink, Outcome};
+use tributary::sink::{Batch, Buffer, DocumentSink, Outcome};
 
 use crate::harness::{World, eventually, runtime};
 
@@ -64,10 +65,12 @@ fn tamper_elasticsearch(world: &World, projection: &str, acts: &[(String, Act)])
 fn tamper_embedded(world: &World, projection: &str, acts: &[(String, Act)]) {
     let config = config(world);
     let index = runtime().block_on(async {
+        let projection = config.plan().projection(projection).unwrap();
         let sink = EmbeddedSink::new(&config.index, &[projection]).unwrap();
-        let index = sink.indexes_behind().await.unwrap().remove(0).unwrap();
-        sink.target(vec![index.clone()]).await.unwrap();
-        write(&sink, acts).await;
+        let indexes = sink.indexes_behind().await.unwrap();
+        let index = indexes[&projection].clone();
+        sink.target(indexes).await.unwrap();
+        write(&sink, projection, acts).await;
         index
     });
     // A process that another test begins at this moment holds the lock too, until it has become its own program.
@@ -78,10 +81,10 @@ fn tamper_embedded(world: &World, projection: &str, acts: &[(String, Act)]) {
     });
 }
 
-async fn write(sink: &EmbeddedSink, acts: &[(String, Act)]) {
+async fn write(sink: &EmbeddedSink, projection: Projection, acts: &[(String, Act)]) {
     // A delete is forgotten once it is committed, so that a lower version can follow.
     for deletes in [true, false] {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(projection, Buffer::default());
         for (id, act) in acts {
             let (version, document) = match act {
                 Act::Delete => (HIGH, None),

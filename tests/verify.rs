@@ -5,7 +5,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tributary::plan::CONTACTS_OF;
-use tributary::plan::{CONTACT, builtin};
+use tributary::plan::{CONTACT, CONTACTS, builtin};
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -413,14 +413,14 @@ fn the_route_asks_for_the_token_and_ends_with_its_connection() {
 fn large_documents_are_read_in_parts() {
     let (servers, _turn) = services::whole();
     let world = World::new(&servers, "parts", "");
-    let sink = ElasticsearchSink::new(&config(&world).index, &PROJECTIONS).unwrap();
+    let sink = ElasticsearchSink::new(&config(&world).index, &[CONTACTS]).unwrap();
     let ids: Vec<String> = (0..12).map(|number| format!("large-{number}")).collect();
     runtime().block_on(async {
         sink.open("log").await.unwrap();
         let mut bodies = BTreeMap::new();
         for id in &ids[..11] {
             let bytes = json!({"id": id, "attributes": {"x": "y".repeat(6 << 20)}}).to_string().into_bytes();
-            let mut batch = Batch::new(1, Buffer::default());
+            let mut batch = Batch::new(CONTACTS, Buffer::default());
             let make = |out: &mut Vec<u8>| {
                 out.extend_from_slice(&bytes);
                 Ok(true)
@@ -432,7 +432,7 @@ fn large_documents_are_read_in_parts() {
         let mut left = &ids[..];
         let mut parts = 0;
         while !left.is_empty() {
-            let held = sink.get(1, left).await.unwrap();
+            let held = sink.get(CONTACTS, left).await.unwrap();
             let (now, later) = left.split_at(held.len());
             for (id, held) in now.iter().zip(held) {
                 assert_eq!(held.as_ref().map(|held| &held.body), bodies.get(id), "{id}");

@@ -11,12 +11,12 @@ use crate::sink::index::Index;
 
 /// The configured index, for writing. Opens nothing yet.
 pub(super) fn sink(config: &Config) -> Result<Arc<dyn Index>> {
-    (engine::find(config)?.sink)(&config.index, &names(config))
+    (engine::find(config)?.sink)(&config.index, &config.projections())
 }
 
-/// As [`sink`], with the faults of the mappings of projections, by the projections' numbers.
+/// As [`sink`], with the faults of the mappings of projections.
 pub(super) fn examine(config: &Config) -> Result<Examination> {
-    (engine::find(config)?.examine)(&config.index, &names(config))
+    (engine::find(config)?.examine)(&config.index, &config.projections())
 }
 
 /// The configured index, for searching. Opens nothing yet.
@@ -27,8 +27,4 @@ pub(super) fn search_index(config: &Config) -> Result<Arc<dyn SearchIndex>> {
 /// A searcher over the configured index. Opens nothing yet.
 pub(super) fn searcher(config: &Config) -> Result<Searcher> {
     Ok(Searcher::new(search_index(config)?, config.plan(), &config.index.projections))
-}
-
-fn names(config: &Config) -> Vec<&str> {
-    config.index.projections.iter().map(String::as_str).collect()
 }

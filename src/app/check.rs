@@ -19,6 +19,7 @@ use crate::encoding::Registry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output;
 use crate::pipeline::work::blocking;
+use crate::plan::Projection;
 use crate::shutdown::Shutdown;
 use crate::sink::IndexSummary;
 use crate::sink::generations::Aliases;
@@ -64,7 +65,7 @@ pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings
     let (sink, unread) = match adapters::examine(config) {
         Ok((sink, wrong)) => {
             wrong.iter().for_each(|(_, error)| findings.note_wrong(CONFIGURATION, error));
-            (Some(sink), wrong.into_iter().map(|(number, _)| number).collect())
+            (Some(sink), wrong.into_iter().map(|(projection, _)| projection).collect())
         }
         Err(error) => {
             findings.note_wrong(CONFIGURATION, &error);
@@ -125,7 +126,7 @@ async fn index(
     config: &Config,
     sink: &dyn Index,
     state: &FoundState,
-    (identity, unread): (Option<&str>, &[usize]),
+    (identity, unread): (Option<&str>, &[Projection]),
     findings: &mut Findings,
 ) {
     let mut wrong = sink.check(identity, unread).await;
@@ -181,11 +182,10 @@ async fn letters(config: &Config) -> Option<Error> {
 /// Reports the index behind each alias.
 async fn indexes(sink: &dyn Aliases, findings: &mut Findings) -> Result<()> {
     let records = sink.rebuilds().await?;
-    for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
-        let IndexSummary { alias, index, documents } = summary;
+    for IndexSummary { projection, alias, index, documents } in sink.summaries().await? {
         let shown = if index.is_empty() { "not there yet" } else { &index };
         findings.note_good(INDEX, format_args!("{alias}: {shown}, {documents} documents"));
-        if found.is_some_and(|(record, _)| record.is_rollback_to(&index)) {
+        if records.get(&projection).is_some_and(|(record, _)| record.is_rollback_to(&index)) {
             let text = format!("{alias}: a rollback put back {index}; `tributary run` goes on with it");
             findings.note_good(INDEX, text);
         }

@@ -152,11 +152,9 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<RetryOutco
         config.plan(),
         &config.fingerprint(),
     )?);
-    let projections =
-        config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect();
     let state_writer = StateWriter::new(
         Arc::clone(&state),
-        projections,
+        config.projections(),
         dead_letter::open_spilled(
             &config.dead_letters,
             &config.kafka,

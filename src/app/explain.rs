@@ -25,9 +25,9 @@ const ATTEMPTS: usize = 5;
 
 /// Prints the explanation of a document.
 pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, id: &str) -> Result<()> {
-    let (projection, number) = find_projection(&config, projection)?;
+    let projection = find_projection(&config, projection)?;
     let mut source =
-        ExplanationSource { config: &config, projection, id: id.to_owned(), sink: sink(&config)?, number };
+        ExplanationSource { config: &config, projection, id: id.to_owned(), sink: sink(&config)? };
     if projection.has_children() && id.contains('/') {
         source.id = source.state().await?.child.unwrap_or(source.id);
     }
@@ -76,17 +76,16 @@ fn print(explanation: &Explanation, format: OutputFormat) -> Result<()> {
     Ok(())
 }
 
-/// The projection and its place among the configured ones.
-fn find_projection(config: &Config, name: &str) -> Result<(Projection, usize)> {
+/// The projection of this name among the configured ones.
+fn find_projection(config: &Config, name: &str) -> Result<Projection> {
     let projection = config.plan().projection(name).ok_or_else(|| {
         let known: Vec<&str> = config.plan().projections().map(Projection::name).collect();
         Error::usage(format!("there is no projection {name}; there are {}", known.join(", ")))
     })?;
-    let number = config.index.projections.iter().position(|configured| configured == name);
-    let number = number.ok_or_else(|| {
-        Error::usage(format!("the projection {name} is not kept; index.projections names those that are"))
-    })?;
-    Ok((projection, number))
+    if config.projections().contains(&projection) {
+        return Ok(projection);
+    }
+    Err(Error::usage(format!("the projection {name} is not kept; index.projections names those that are")))
 }
 
 /// Where everything comes from.
@@ -96,17 +95,16 @@ struct ExplanationSource<'a> {
     /// The document's key.
     id: String,
     sink: Arc<dyn Index>,
-    number: usize,
 }
 
 impl ExplanationSource<'_> {
     /// State and index as they belong together: the index is read before and after the state, until
     /// nothing was written between.
     async fn read_both(&self, identity: Option<&str>) -> Result<(StateSide, Result<Holding>)> {
-        let mut before = self.sink.find(self.number, &self.id, identity).await;
+        let mut before = self.sink.find(self.projection, &self.id, identity).await;
         for attempt in 1.. {
             let state = self.state().await?;
-            let after = self.sink.find(self.number, &self.id, identity).await;
+            let after = self.sink.find(self.projection, &self.id, identity).await;
             let is_settled = match (&before, &after) {
                 (Ok(before), Ok(after)) => before == after,
                 _ => true,

@@ -73,7 +73,8 @@ impl RebuildTask<'_> {
 
     /// Claims the projections. Of a session that begins here nothing is left when another one rebuilds them.
     async fn claim(&self) -> Result<Claim> {
-        let claimed = Claim::take(Arc::clone(&self.sink), &self.session).await;
+        let projections = self.config.projections();
+        let claimed = Claim::take(Arc::clone(&self.sink), &projections, &self.session).await;
         if !self.is_kept && claimed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Failed) {
             self.folder.clear(false)?;
         }
@@ -94,9 +95,12 @@ impl RebuildTask<'_> {
         if self.session.is_rollback {
             return Ok(());
         }
-        let indexes = self.session.indexes.iter().enumerate();
-        let made = join_all(indexes.map(|(number, index)| self.sink.create(number, index, identity))).await;
-        made.into_iter().collect()
+        let indexes = self.session.indexes_of(&self.config.projections())?;
+        let create = |(projection, index)| async move { self.sink.create(projection, index, identity).await };
+        join_all(indexes.iter().map(|(projection, index)| create((*projection, index))))
+            .await
+            .into_iter()
+            .collect()
     }
 
     /// Opens the rebuild's own state, after it was copied where it is to be made from that.
@@ -180,11 +184,9 @@ fn round(
             dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?,
             Arc::clone(&status.dead_letters),
         );
-        let projections = config.index.projections.iter();
-        let projections = projections.filter_map(|name| config.plan().projection(name)).collect();
         let log = LogParts::new(source, Arc::new(super::decoder(&config)?), config.topics())
             .with_partial(allow_partial_log);
-        let index = IndexParts::new(target, projections, limits, Refresh::Interval);
+        let index = IndexParts::new(target, config.projections(), limits, Refresh::Interval);
         let letters = Box::new(DocumentDeadLetters(Box::new(letters)));
         Ok(Parts::new(Arc::clone(&state), log, index, letters, status))
     })

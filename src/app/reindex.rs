@@ -13,7 +13,7 @@ use crate::reindex::session::{Folder, RebuildFrom};
 use crate::reindex::{RebuildOptions, abort, prune, prune_gone};
 use crate::shutdown::Shutdown;
 use crate::sink::claimant::Claimant;
-use crate::sink::generations::Generations;
+use crate::sink::generations::{Generations, Rebuild};
 
 mod additions;
 mod dry_run;
@@ -38,7 +38,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reind
     let claimed = retry_outage(&stop, "the index", patience, async || claimant.claim(&*sink).await);
     claimed.await?.ok_or_else(stop_error)?;
     if command.prune {
-        let mut deleted = prune(&*sink, config.index.projections.len()).await?;
+        let mut deleted = prune(&*sink, &config.projections()).await?;
         // Names mean indexes of these projections alone.
         if command.projections.is_empty() {
             deleted.extend(prune_gone(&*sink).await?);
@@ -137,10 +137,9 @@ async fn give_up(
     // This process holds the folder, so that the process that began the session there is dead.
     let is_own = |id: &str| own.as_ref().is_some_and(|own| own.id == id);
     let is_rollback = own.as_ref().is_some_and(|own| own.is_rollback);
+    let is_dead = |record: &Rebuild| is_own(&record.session);
+    let deleted = abort(sink, is_dead, |record| is_rollback && is_own(&record.session)).await?;
     let names = &config.index.projections;
-    let deleted =
-        abort(sink, names, |record| is_own(&record.session), |record| is_rollback && is_own(&record.session))
-            .await?;
     if own.as_ref().is_some_and(|own| own.projections.iter().all(|projection| names.contains(projection))) {
         folder.clear(false)?;
     }

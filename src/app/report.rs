@@ -95,13 +95,13 @@ async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, Stri
     let answers = tokio::time::timeout(INDEX_WAIT, answers).await;
     let (records, behind) = answers.ok().and_then(Result::ok).unwrap_or_default();
     let (mut requests, mut rolled_back) = (Vec::new(), BTreeMap::new());
-    for ((projection, found), behind) in config.index.projections.iter().zip(records).zip(behind) {
-        let Some((record, _)) = found else { continue };
-        if let Some(index) = behind.filter(|index| record.is_rollback_to(index)) {
-            rolled_back.insert(projection.clone(), index);
+    for (projection, (record, _)) in records {
+        let name = projection.name().to_owned();
+        if let Some(index) = behind.get(&projection).filter(|index| record.is_rollback_to(index)) {
+            rolled_back.insert(name.clone(), index.clone());
         }
         if record.is_under_way() {
-            requests.push(rebuild_report((projection.clone(), record)));
+            requests.push(rebuild_report((name, record)));
         }
     }
     (requests, rolled_back)

@@ -161,8 +161,7 @@ impl Instance {
         let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
         announce(&config.state, address)?;
         note_fingerprint(&config.state, &fingerprint)?;
-        let named = config.index.projections.iter();
-        let projections = named.filter_map(|name| config.plan().projection(name)).collect();
+        let projections = config.projections();
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         let instance = Self { config, options, status, stop, state, sink, projections, limits };
         let config = &instance.config;

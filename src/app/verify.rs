@@ -17,7 +17,7 @@ use crate::http::client::InstanceClient;
 use crate::output;
 use crate::pipeline::status::Status;
 use crate::position::Positions;
-use crate::projection::{Limits, Projection};
+use crate::projection::Limits;
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::state::State;
@@ -30,7 +30,7 @@ const LINES_MAX: usize = 64;
 
 /// Compares, prints the differences, and ends with an error when there are some.
 pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Verify) -> Result<()> {
-    choose_projections(&projections_of(&config), &options.projections)?;
+    choose_projections(&config.projections(), &options.projections)?;
     let scope = VerifyRequest {
         projections: options.projections,
         repair: options.repair,
@@ -49,10 +49,6 @@ pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Veri
     printer.end(scope.repair)
 }
 
-fn projections_of(config: &Config) -> Vec<Projection> {
-    config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect()
-}
-
 /// Compares the index with the state as both lie there.
 async fn compare_alone(config: &Config, scope: VerifyRequest, printer: &mut Printer) -> Result<()> {
     if !config.state.is_dir() {
@@ -69,7 +65,7 @@ async fn compare_alone(config: &Config, scope: VerifyRequest, printer: &mut Prin
     let sink = adapters::sink(config)?;
     open(config, &state, &*sink).await?;
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-    let verifier = Verifier::new(state, sink, projections_of(config), limits, Shutdown::default());
+    let verifier = Verifier::new(state, sink, config.projections(), limits, Shutdown::default());
     let (out, mut lines) = channel(LINES_MAX);
     let compared = tokio::spawn(async move { verifier.run(&scope, &out).await });
     while let Some(line) = lines.recv().await {
@@ -80,22 +76,21 @@ async fn compare_alone(config: &Config, scope: VerifyRequest, printer: &mut Prin
 
 /// Opens the indexes that are there, makes none, and warns of the limits of the comparison.
 async fn open(config: &Config, state: &State, sink: &dyn Generations) -> Result<()> {
-    let mut indexes = Vec::new();
-    for (projection, index) in config.index.projections.iter().zip(sink.indexes_behind().await?) {
-        let alias = format!("{}{projection}", config.index.prefix);
-        let index = index.ok_or_else(|| {
+    let indexes = sink.indexes_behind().await?;
+    for projection in config.projections() {
+        let alias = format!("{}{}", config.index.prefix, projection.name());
+        let index = indexes.get(&projection).ok_or_else(|| {
             Error::failure(format!(
                 "there is no index behind the alias {alias}; `tributary run` makes and fills it"
             ))
         })?;
-        if state.index_built_for(projection)? != index {
+        if state.index_built_for(projection.name())? != *index {
             tracing::warn!(
                 alias,
                 index,
                 "this is not the index that the state was delivered to; the next `tributary run` delivers everything to it"
             );
         }
-        indexes.push(index);
     }
     let config = config.clone();
     let answer = tokio::task::spawn_blocking(move || super::look_at_log(&config));

@@ -28,7 +28,7 @@ pub use crate::model::entity_config::{
 use crate::model::mapping::Shape;
 use crate::model::toml_text::field_value;
 use crate::model::{self, Model};
-use crate::plan::{EntityType, PlanRef};
+use crate::plan::{EntityType, PlanRef, Projection};
 
 /// The resolved settings of one process (docs/configuration.md).
 #[derive(Debug, Clone, PartialEq)]
@@ -201,6 +201,12 @@ impl Config {
     /// The plan of the model.
     pub fn plan(&self) -> PlanRef {
         self.index.plan
+    }
+
+    /// The configured projections, as the model has them.
+    pub fn projections(&self) -> Vec<Projection> {
+        let names = self.index.projections.iter();
+        names.filter_map(|name| self.plan().projection(name)).collect()
     }
 
     /// The entity types with the sections that say how their records are read.

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use crate::config::{IndexConfig, IndexKind};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::plan::Projection;
 use crate::search::SearchIndex;
 use crate::sink::index::Index;
+use crate::sink::mapping::MappingFaults;
 
-/// An index, and the faults of the mappings of projections, by the projections' numbers.
-pub(crate) type Examination = (Arc<dyn Index>, Vec<(usize, Error)>);
+/// An index, and the faults of the mappings of projections.
+pub(crate) type Examination = (Arc<dyn Index>, MappingFaults);
 
-/// Makes a writing side for the projections of these names.
-type Make<T> = fn(&IndexConfig, &[&str]) -> Result<T>;
+/// Makes a writing side for these projections.
+type Make<T> = fn(&IndexConfig, &[Projection]) -> Result<T>;
 
 /// The engine of one kind of index.
 pub(crate) struct EngineDriver {

@@ -9,7 +9,7 @@ use super::indexes::Indexes;
 use super::queue::Queue;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
-use crate::sink::generations::number_error;
+use crate::sink::generations::projection_error;
 
 /// How far the additions are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,13 +76,13 @@ impl AdditionsProgress {
 
 /// Puts the additions in place, and has every document sent again where there are some.
 async fn put(context: &Context, indexes: &Indexes) -> Result<AdditionsProgress> {
-    let Some(numbers) = ask(context.sink().put_additions()).await? else {
+    let Some(projections) = ask(context.sink().put_additions()).await? else {
         return Ok(AdditionsProgress::Due(Instant::now() + AGAIN_AFTER));
     };
     let mut named = Vec::new();
-    for number in numbers {
-        let index = indexes.get(number).ok_or_else(|| number_error(number))?;
-        named.push((context.projection(number)?, index.clone()));
+    for projection in projections {
+        let index = indexes.get(projection).ok_or_else(|| projection_error(projection))?;
+        named.push((projection, index));
     }
     if named.is_empty() {
         return Ok(AdditionsProgress::Nothing);

@@ -1,5 +1,6 @@
 //! The aliases and rebuilds of others, looked up beside the run, so that a slow server delays nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +24,9 @@ const LOOK_OFTEN: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Default)]
 pub(super) struct WatchReport {
     /// The concrete index behind each projection's alias.
-    pub(super) behind: Vec<Option<String>>,
+    pub(super) behind: BTreeMap<Projection, String>,
     /// The record of each projection's rebuild.
-    pub(super) rebuilds: Vec<Option<Rebuild>>,
+    pub(super) rebuilds: BTreeMap<Projection, Rebuild>,
     /// The record of the group that writes.
     pub(super) tenure: Option<Tenure>,
 }
@@ -33,22 +34,18 @@ pub(super) struct WatchReport {
 impl WatchReport {
     /// True when a rebuild calls for every document to be sent again.
     pub(super) fn sends_again(&self) -> bool {
-        self.rebuilds.iter().flatten().any(|record| record.sends_again)
+        self.rebuilds.values().any(|record| record.sends_again)
     }
 
     /// Has the status tell of the rebuilds, and of the indexes that a rollback put back.
-    pub(super) fn report(&self, projections: &[Projection], status: &Status) {
-        let records = self.rebuilds.iter().zip(&self.behind).zip(projections);
-        let rolled_back = records.filter_map(|((record, behind), projection)| {
-            let index =
-                behind.as_ref().filter(|index| record.as_ref().is_some_and(|it| it.is_rollback_to(index)))?;
+    pub(super) fn report(&self, status: &Status) {
+        let rolled_back = self.rebuilds.iter().filter_map(|(projection, record)| {
+            let index = self.behind.get(projection).filter(|index| record.is_rollback_to(index))?;
             Some((projection.name().to_owned(), index.clone()))
         });
         status.set_rolled_back(rolled_back.collect());
-        let under_way =
-            projections.iter().zip(self.rebuilds.iter().cloned()).filter_map(|(projection, record)| {
-                Some((projection.name().to_owned(), record.filter(Rebuild::is_under_way)?))
-            });
+        let under_way = self.rebuilds.iter().filter(|(_, record)| record.is_under_way());
+        let under_way = under_way.map(|(projection, record)| (projection.name().to_owned(), record.clone()));
         status.set_rebuilds(under_way);
     }
 }
@@ -115,8 +112,8 @@ struct AliasMoveSigns {
 
 impl AliasMoveSigns {
     /// True while there is such a rebuild, and it has given a sign within its lease.
-    fn is_near(&mut self, rebuilds: &[Option<Rebuild>]) -> bool {
-        let near = rebuilds.iter().flatten();
+    fn is_near(&mut self, rebuilds: &BTreeMap<Projection, Rebuild>) -> bool {
+        let near = rebuilds.values();
         let near = near.filter(|record| (Phase::Settling..Phase::Done).contains(&record.phase));
         let beats: Vec<u64> = near.map(|record| record.beat).collect();
         if beats != self.beats {
@@ -131,7 +128,7 @@ async fn look(sink: &dyn Aliases, sender: &watch::Sender<WatchReport>) {
     let others = match (sink.indexes_behind().await, sink.rebuilds().await, sink.tenure().await) {
         (Ok(behind), Ok(rebuilds), Ok(tenure)) => WatchReport {
             behind,
-            rebuilds: rebuilds.into_iter().map(|found| found.map(|(record, _)| record)).collect(),
+            rebuilds: rebuilds.into_iter().map(|(of, (record, _))| (of, record)).collect(),
             tenure: tenure.map(|(record, _)| record),
         },
         // A server that is away moves no alias. Writes report every other error.

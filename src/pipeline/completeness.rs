@@ -8,6 +8,7 @@ use super::queue::Queue;
 use super::reconcile::Reconciliation;
 use super::service::Service;
 use crate::error::Result;
+use crate::projection::Projection;
 use crate::sink::IndexState;
 
 /// How far the indexes that are written hold everything that they have to.
@@ -42,9 +43,9 @@ impl Completeness {
     }
 
     /// Nothing counts as delivered before this index of a projection is reconciled.
-    pub(super) fn fill(&mut self, number: usize, index: String) {
+    pub(super) fn fill(&mut self, projection: Projection, index: String) {
         self.filling = Filling::Marking;
-        self.reconciliation.put(number, index);
+        self.reconciliation.put(projection, index);
     }
 
     /// Another turn of writing begins.
@@ -60,8 +61,8 @@ impl Completeness {
         self.reconciliation.clear();
     }
 
-    /// Adds indexes of this instance that an earlier turn did not fill, by the numbers of their projections.
-    pub(super) fn add_unfilled(&mut self, indexes: Vec<(usize, String)>) {
+    /// Adds indexes of this instance that an earlier turn did not fill.
+    pub(super) fn add_unfilled(&mut self, indexes: Vec<(Projection, String)>) {
         if !indexes.is_empty() {
             // Documents found in such an index wait to be deleted: nothing of it counts as delivered before they are.
             self.filling = Filling::Marking;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::earlier_documents::is_ours;
 use super::sent_write::SentWrite;
 use super::versions::{Bases, base_of, is_made_of_record, is_of_record};
+use crate::projection::Projection;
 use crate::sink::Outcome;
 use crate::sink::documents::{Documents, StoredDocument, at_least_one};
 
@@ -12,21 +13,20 @@ use crate::sink::documents::{Documents, StoredDocument, at_least_one};
 pub(super) struct Conflicts<'a> {
     sink: &'a dyn Documents,
     bases: &'a Mutex<Bases>,
-    /// The number of the projection.
-    number: usize,
+    projection: Projection,
     /// The log position by which the versions in the index are judged.
     position: u64,
 }
 
 impl<'a> Conflicts<'a> {
-    /// The conflicts in the index of the projection with this number, judged by a position of the log.
+    /// The conflicts in the index of a projection, judged by a position of the log.
     pub(super) fn new(
         sink: &'a dyn Documents,
         bases: &'a Mutex<Bases>,
-        number: usize,
+        projection: Projection,
         position: u64,
     ) -> Self {
-        Self { sink, bases, number, position }
+        Self { sink, bases, projection, position }
     }
 
     /// Finds out which writes give way. A document of which a partial log holds no record gives way to one that a record made. It
@@ -77,7 +77,7 @@ impl<'a> Conflicts<'a> {
         let ids: Vec<String> = questions.iter().map(|(write, _)| write.document.1.to_string()).collect();
         let (mut left, mut questions) = (ids.as_slice(), questions.into_iter());
         while !left.is_empty() {
-            match self.sink.get(self.number, left).await.and_then(at_least_one) {
+            match self.sink.get(self.projection, left).await.and_then(at_least_one) {
                 Ok(documents) => {
                     for (document, (write, stored)) in documents.iter().zip(questions.by_ref()) {
                         apply(write, stored, document.as_ref());

@@ -13,7 +13,7 @@ use super::status::Status;
 use crate::error::{Error, Result};
 use crate::position::Positions;
 use crate::projection::Projection;
-use crate::sink::generations::{Aliases, number_error};
+use crate::sink::generations::Aliases;
 use crate::source::leadership::Leadership;
 use crate::state::State;
 
@@ -23,7 +23,7 @@ pub(super) struct Context {
     status: Arc<Status>,
     queue: Arc<Queue>,
     sink: Arc<dyn Aliases>,
-    /// The projections, in the sink's order.
+    /// The projections of the sink.
     projections: Vec<Projection>,
     leadership: Arc<dyn Leadership>,
     /// The commands to the fold.
@@ -37,7 +37,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// The surroundings of a run over the log with this identity. The projections are in the order of the sink.
+    /// The surroundings of a run over the log with this identity. The projections are those of the sink.
     pub(super) fn new(
         (state, status, queue): (Arc<State>, Arc<Status>, Arc<Queue>),
         (sink, projections): (Arc<dyn Aliases>, Vec<Projection>),
@@ -83,14 +83,6 @@ impl Context {
 
     pub(super) fn projections(&self) -> &[Projection] {
         &self.projections
-    }
-
-    /// The projection of this number in the sink's order.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub(super) fn projection(&self, number: usize) -> Result<Projection> {
-        self.projections.get(number).copied().ok_or_else(|| number_error(number))
     }
 
     pub(super) fn leadership(&self) -> &dyn Leadership {

@@ -166,8 +166,8 @@ impl Delivery {
                 };
                 let may = |projection| requests.has_slot(priority, projection, slots);
                 let documents = self.queue.take(priority, self.tuning.request_documents_max, &may);
-                let Some((projection, _)) = documents.first() else { break };
-                requests.spawn(Some((priority, *projection)), Arc::clone(self).deliver(documents));
+                let Some(projection) = documents.first().map(|(projection, _)| *projection) else { break };
+                requests.spawn(Some((priority, projection)), Arc::clone(self).deliver(projection, documents));
             }
         }
         // Dirty documents go before those of a backfill.
@@ -268,13 +268,17 @@ impl Delivery {
         blocking(work).await
     }
 
-    async fn deliver(self: Arc<Self>, documents: Vec<DocumentKey>) -> Result<()> {
+    async fn deliver(self: Arc<Self>, projection: Projection, documents: Vec<DocumentKey>) -> Result<()> {
+        // No document of a projection without an index is marked.
+        if !self.projections.contains(&projection) {
+            return Ok(());
+        }
         let mut made = {
             let this = Arc::clone(&self);
             blocking(move || {
                 let bases = this.bases().clone();
                 let bytes_max = this.pace.bytes_of_marked();
-                materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &bases)
+                materialise(&this.state, projection, documents, this.limits, bytes_max, &bases)
             })
             .await?
         };
@@ -319,7 +323,7 @@ impl Delivery {
             return RequestOutcome { finished, ..RequestOutcome::default() };
         }
         let versions: Vec<u64> = batch.writes().iter().map(|write| write.version).collect();
-        let number = batch.projection();
+        let projection = batch.projection();
         Status::add(&self.status.bytes, batch.bytes().len());
         Status::add(&self.status.requests, 1);
         let traced = spans::RequestSpan::begin(&self.queue, &documents, batch.bytes().len());
@@ -331,7 +335,7 @@ impl Delivery {
         let mut writes = SentWrite::of(documents, &versions, claims, outcomes);
         let position = position_for(&self.state, &mut writes);
         if let Some(position) = position {
-            let conflicts = Conflicts::new(&*self.sink, &self.bases, number, position);
+            let conflicts = Conflicts::new(&*self.sink, &self.bases, projection, position);
             conflicts.find_kept(&mut writes).await;
             conflicts.find_earlier(&mut writes).await;
         }

@@ -6,6 +6,7 @@ use super::hand_over::HandOver;
 use super::queue::Queue;
 use crate::error::Result;
 use crate::position::Positions;
+use crate::projection::Projection;
 
 /// The gate holds back delivery until the fold has passed the end that the log had when writing began. From then on
 /// every snapshot dominates every earlier write of any writer.
@@ -126,13 +127,17 @@ impl Gate {
         }
     }
 
-    /// Waits until these indexes are handed over, by the numbers of their projections.
-    pub(super) fn begin_hand_over(&mut self, moved: Vec<(usize, String)>) {
+    /// Waits until these indexes are handed over.
+    pub(super) fn begin_hand_over(&mut self, moved: Vec<(Projection, String)>) {
         self.stage = Stage::HandOver(HandOver::of(moved, self.cleared_to.clone()));
     }
 
     /// The same for further indexes, of an instance that stopped there.
-    pub(super) fn repeat_hand_over(&mut self, moved: Vec<(usize, String)>, stopped_at: Option<Positions>) {
+    pub(super) fn repeat_hand_over(
+        &mut self,
+        moved: Vec<(Projection, String)>,
+        stopped_at: Option<Positions>,
+    ) {
         self.stage = Stage::HandOver(HandOver::of(moved, stopped_at));
     }
 

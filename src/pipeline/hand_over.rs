@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::position::Positions;
+use crate::projection::Projection;
 use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, to_record};
 
 /// A rebuild that sends no heartbeat for so long is taken for dead.
@@ -20,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// An index that was put behind an alias.
 #[derive(Debug)]
 pub(super) struct MovedIndex {
-    pub(super) projection: usize,
+    pub(super) projection: Projection,
     pub(super) index: String,
     /// Whether the index holds everything that this instance had acknowledged; `None` while it waits.
     pub(super) covered: Option<bool>,
@@ -48,7 +49,7 @@ enum RebuildVerdict {
 }
 
 impl HandOver {
-    pub(super) fn of(moved: Vec<(usize, String)>, stopped_at: Option<Positions>) -> Self {
+    pub(super) fn of(moved: Vec<(Projection, String)>, stopped_at: Option<Positions>) -> Self {
         let moved = moved.into_iter().map(|(projection, index)| {
             tracing::info!(
                 index,
@@ -80,7 +81,7 @@ impl HandOver {
             return Ok(false);
         }
         self.looked = Some(Instant::now());
-        let records = match sink.rebuilds().await {
+        let mut records = match sink.rebuilds().await {
             Ok(records) => records,
             Err(error) => {
                 // No record was read meanwhile, so no answer could be seen.
@@ -89,7 +90,7 @@ impl HandOver {
             }
         };
         for moved in self.moved.iter_mut().filter(|moved| moved.covered.is_none()) {
-            let record = records.get(moved.projection).cloned().flatten();
+            let record = records.remove(&moved.projection);
             moved.settle(sink, record, stopped_at).await?;
         }
         Ok(self.moved.iter().all(|moved| moved.covered.is_some()))

@@ -6,9 +6,9 @@ use super::hand_over::MovedIndex;
 use crate::projection::Projection;
 use crate::sink::IndexState;
 
-/// The concrete indexes that are written, in the projections' order.
+/// The concrete indexes that are written.
 pub(super) struct Indexes {
-    names: Vec<String>,
+    names: BTreeMap<Projection, String>,
     /// Indexes that an alias was put on and that cannot be written.
     refused: Vec<String>,
 }
@@ -24,13 +24,13 @@ impl Indexes {
         self.names = names(states);
     }
 
-    /// The index of a projection, by its number.
-    pub(super) fn get(&self, number: usize) -> Option<&String> {
-        self.names.get(number)
+    /// The index of a projection.
+    pub(super) fn get(&self, projection: Projection) -> Option<&String> {
+        self.names.get(&projection)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &String> {
-        self.names.iter()
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Projection, &String)> {
+        self.names.iter().map(|(projection, index)| (*projection, index))
     }
 
     /// Passes over indexes from now on, because they cannot be written.
@@ -40,42 +40,46 @@ impl Indexes {
 
     /// Which projections' aliases stand for another index than the one written, those aside that cannot be
     /// written at all.
-    pub(super) fn find_moved(&self, behind: &[Option<String>]) -> Vec<(usize, String)> {
-        let pairs = behind.iter().zip(&self.names).enumerate();
-        let moved = pairs.filter_map(|(number, (behind, index))| {
-            let behind = behind.as_ref().filter(|at| *at != index && !self.refused.contains(at))?;
-            Some((number, behind.clone()))
+    pub(super) fn find_moved(&self, behind: &BTreeMap<Projection, String>) -> Vec<(Projection, String)> {
+        let moved = self.iter().filter_map(|(projection, index)| {
+            let behind = behind.get(&projection).filter(|at| *at != index && !self.refused.contains(at))?;
+            Some((projection, behind.clone()))
         });
         moved.collect()
     }
 
     /// True when the index is the one that this instance found behind the alias when it began to write.
     pub(super) fn is_written(&self, moved: &MovedIndex) -> bool {
-        self.names.get(moved.projection) == Some(&moved.index)
+        self.names.get(&moved.projection) == Some(&moved.index)
     }
 
     /// The index of each projection, as it is published.
-    pub(super) fn by_projection(&self, projections: &[Projection]) -> BTreeMap<String, String> {
-        let names = projections.iter().map(|projection| projection.name().to_owned());
-        names.zip(self.names.iter().cloned()).collect()
+    pub(super) fn by_projection(&self) -> BTreeMap<String, String> {
+        self.iter().map(|(projection, index)| (projection.name().to_owned(), index.clone())).collect()
     }
 }
 
-fn names(states: &[IndexState]) -> Vec<String> {
-    states.iter().map(|state| state.index.clone()).collect()
+fn names(states: &[IndexState]) -> BTreeMap<Projection, String> {
+    states.iter().map(|state| (state.projection, state.index.clone())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, ORGANISATIONS};
 
     #[test]
     fn an_alias_that_stands_for_another_index_is_found_unless_that_one_was_refused() {
-        let state = |index: &str| IndexState { index: index.to_owned(), created: false, is_filling: false };
-        let mut indexes = Indexes::of(&[state("a-1"), state("b-1")]);
-        let behind = [Some("a-1".to_owned()), Some("b-2".to_owned())];
-        assert_eq!(indexes.find_moved(&behind), [(1, "b-2".to_owned())]);
-        assert!(indexes.find_moved(&[None, None]).is_empty());
+        let state = |projection, index: &str| IndexState {
+            projection,
+            index: index.to_owned(),
+            created: false,
+            is_filling: false,
+        };
+        let mut indexes = Indexes::of(&[state(ORGANISATIONS, "a-1"), state(CONTACTS, "b-1")]);
+        let behind = BTreeMap::from([(ORGANISATIONS, "a-1".to_owned()), (CONTACTS, "b-2".to_owned())]);
+        assert_eq!(indexes.find_moved(&behind), [(CONTACTS, "b-2".to_owned())]);
+        assert!(indexes.find_moved(&BTreeMap::new()).is_empty());
         indexes.refuse(["b-2".to_owned()].into_iter());
         assert!(indexes.find_moved(&behind).is_empty());
     }

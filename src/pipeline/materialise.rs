@@ -17,7 +17,7 @@ const RESERVED_MAX: usize = 16 << 20;
 const DOCUMENT_BYTES: usize = 1 << 10;
 
 /// A request's worth of documents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DocumentBatch {
     /// The documents of one request to one index. Its writes are in the order of `documents`.
     pub batch: Batch,
@@ -44,16 +44,21 @@ pub(super) struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    /// For documents of the projection of this number among the sink's.
+    /// For documents of this projection.
     pub(super) fn new(
         (progress, is_partial): (&FoldProgress, bool),
-        projection: usize,
+        projection: Projection,
         limits: Limits,
         bases: &'a Bases,
         buffer: Buffer,
     ) -> Self {
-        let batch = Batch::new(projection, buffer);
-        let made = DocumentBatch { batch, step: progress.step, ..DocumentBatch::default() };
+        let made = DocumentBatch {
+            batch: Batch::new(projection, buffer),
+            documents: Vec::new(),
+            left: Vec::new(),
+            step: progress.step,
+            claims: Vec::new(),
+        };
         Self { limits, bases, position: progress.version(), is_partial, made }
     }
 
@@ -124,25 +129,21 @@ pub(super) fn room(bytes_expected: usize) -> usize {
     bytes_expected + bytes_expected / 8
 }
 
-/// Makes the documents, all of one projection, in their order, from one snapshot until `bytes_max` is reached; at least one
+/// Makes the documents, all of this projection, in their order, from one snapshot until `bytes_max` is reached; at least one
 /// is made, however large. `bases` are those of foreign writes.
 pub fn materialise(
     state: &State,
-    projections: &[Projection],
+    projection: Projection,
     documents: Vec<DocumentKey>,
     limits: Limits,
     bytes_max: usize,
     bases: &Bases,
 ) -> Result<DocumentBatch> {
-    let of = documents.first().map(|(projection, _)| *projection);
-    // No document of a projection without an index is marked.
-    let Some(number) = projections.iter().position(|projection| Some(*projection) == of) else {
-        return Ok(DocumentBatch::default());
-    };
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
     let buffer = Vec::with_capacity(room(expected)).into();
-    let mut maker = Maker::new((snapshot.progress(), state.is_partial()), number, limits, bases, buffer);
+    let moment = (snapshot.progress(), state.is_partial());
+    let mut maker = Maker::new(moment, projection, limits, bases, buffer);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(&snapshot, document)?;

@@ -26,7 +26,7 @@ pub(super) struct Opening {
     pub(super) end: Positions,
     /// The log's identity.
     pub(super) identity: String,
-    /// The indexes, in the projections' order.
+    /// The indexes.
     pub(super) indexes: Vec<IndexState>,
     /// How far the fold was.
     pub(super) progress: FoldProgress,

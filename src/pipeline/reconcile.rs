@@ -15,8 +15,7 @@ use crate::state::{Snapshot, State};
 /// The indexes that are to be reconciled: they hold documents that the state may not know of.
 #[derive(Debug, Default)]
 pub(super) struct Reconciliation {
-    /// The numbers of the projections with their indexes.
-    indexes: Vec<(usize, String)>,
+    indexes: Vec<(Projection, String)>,
 }
 
 impl Reconciliation {
@@ -31,13 +30,13 @@ impl Reconciliation {
     }
 
     /// Adds the index of a projection, in the place of an earlier one.
-    pub(super) fn put(&mut self, number: usize, index: String) {
-        self.indexes.retain(|(known, _)| *known != number);
-        self.indexes.push((number, index));
+    pub(super) fn put(&mut self, projection: Projection, index: String) {
+        self.indexes.retain(|(known, _)| *known != projection);
+        self.indexes.push((projection, index));
     }
 
     /// Adds indexes, behind those that are there.
-    pub(super) fn extend(&mut self, indexes: Vec<(usize, String)>) {
+    pub(super) fn extend(&mut self, indexes: Vec<(Projection, String)>) {
         self.indexes.retain(|known| !indexes.contains(known));
         self.indexes.extend(indexes);
     }
@@ -46,11 +45,11 @@ impl Reconciliation {
     /// revoked writer stops, because unknown documents are then the next writer's.
     pub(super) async fn run(&mut self, context: &Context) -> Result<()> {
         let mut writer = context.leadership().writer();
-        while let Some((number, index)) = self.indexes.first().cloned() {
+        while let Some((projection, index)) = self.indexes.first().cloned() {
             let looked = tokio::select! {
                 biased;
                 _ = writer.wait_for(|writer| !writer && !bug!(NoStandBy)) => return Ok(()),
-                looked = reconcile(context, number, &index) => looked,
+                looked = reconcile(context, projection, &index) => looked,
             };
             match looked {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
@@ -66,8 +65,7 @@ impl Reconciliation {
 }
 
 /// Marks the documents of an index that the state knows nothing living of: they are deleted.
-async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> {
-    let projection = context.projection(number)?;
+async fn reconcile(context: &Context, projection: Projection, index: &str) -> Result<()> {
     if context.sink().is_untouched() {
         return context.command(FoldCommand::BuiltFor(projection, index.to_owned()));
     }
@@ -77,9 +75,9 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
     let mut found = 0;
     loop {
         let (unknown, next) = if context.state().is_partial() {
-            find_unknown_to_partial(context, projection, number, (index, cursor)).await?
+            find_unknown_to_partial(context, projection, (index, cursor)).await?
         } else {
-            let page = context.sink().ids(number, cursor).await?;
+            let page = context.sink().ids(projection, cursor).await?;
             (find_unknown(context.state(), projection, page.ids)?, page.cursor)
         };
         found += unknown.len();
@@ -106,7 +104,6 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
 async fn find_unknown_to_partial(
     context: &Context,
     projection: Projection,
-    number: usize,
     (index, cursor): (&str, Option<String>),
 ) -> Result<(Vec<(Projection, String)>, Option<String>)> {
     let page = context.sink().versions(index, cursor).await?;
@@ -124,7 +121,7 @@ async fn find_unknown_to_partial(
         }
     }
     while !stubs.is_empty() {
-        let documents = at_least_one(context.sink().get(number, &stubs).await?)?;
+        let documents = at_least_one(context.sink().get(projection, &stubs).await?)?;
         let snapshot = context.state().snapshot()?;
         for (id, stored) in stubs.drain(..documents.len().min(stubs.len())).zip(documents) {
             let stub = stored.filter(is_made_of_references);

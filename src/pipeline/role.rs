@@ -14,6 +14,7 @@ use super::switch::Switch;
 use super::work::in_place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Positions;
+use crate::projection::Projection;
 use crate::sink::IndexState;
 
 /// The role of this instance, with the indexes that it writes when it is the writer.
@@ -83,12 +84,11 @@ impl Role {
         }
         self.completeness.begin_turn();
         let (mut moved, mut unfilled) = (Vec::new(), Vec::new());
-        for (number, (projection, index)) in context.projections().iter().zip(self.indexes.iter()).enumerate()
-        {
+        for (projection, index) in self.indexes.iter() {
             if context.state().index_built_for(projection.name())? != *index {
-                moved.push((number, index.clone()));
-            } else if context.queue().has_backfill(*projection) && !bug!(UnfilledTrusted) {
-                unfilled.push((number, index.clone()));
+                moved.push((projection, index.clone()));
+            } else if context.queue().has_backfill(projection) && !bug!(UnfilledTrusted) {
+                unfilled.push((projection, index.clone()));
             }
         }
         if !moved.is_empty() {
@@ -284,18 +284,17 @@ impl Role {
     /// Goes on with the indexes that were handed over, through the gate.
     async fn take_over(&mut self, context: &Context, states: &[IndexState]) -> Result<()> {
         let Some(hand_over) = self.gate.end_hand_over() else { return Ok(()) };
-        let expected = |number: usize| {
-            let moved = hand_over.moved.iter().find(|moved| moved.projection == number);
-            moved.map(|moved| &moved.index).or(self.indexes.get(number))
+        let expected = |projection: Projection| {
+            let moved = hand_over.moved.iter().find(|moved| moved.projection == projection);
+            moved.map(|moved| &moved.index).or(self.indexes.get(projection))
         };
-        let others =
-            states.iter().enumerate().filter(|(number, state)| expected(*number) != Some(&state.index));
-        let others: Vec<(usize, String)> =
-            others.map(|(number, state)| (number, state.index.clone())).collect();
+        let others = states.iter().filter(|state| expected(state.projection) != Some(&state.index));
+        let others: Vec<(Projection, String)> =
+            others.map(|state| (state.projection, state.index.clone())).collect();
         if !others.is_empty() {
             // Moved while the first ones were waited for.
             let first = hand_over.moved.into_iter().map(|moved| (moved.projection, moved.index));
-            let first = first.filter(|(number, _)| others.iter().all(|(other, _)| other != number));
+            let first = first.filter(|(projection, _)| others.iter().all(|(other, _)| other != projection));
             let moved = first.chain(others.iter().cloned()).collect();
             self.gate.repeat_hand_over(moved, hand_over.stopped_at);
             return Ok(());
@@ -305,13 +304,13 @@ impl Role {
         hand_over.moved.into_iter().try_for_each(|moved| self.take(context, moved, has_state))?;
         self.indexes.replace(states);
         self.completeness.replace(states);
-        context.status().set_indexes(self.indexes.by_projection(context.projections()));
+        context.status().set_indexes(self.indexes.by_projection());
         context.barrier().await
     }
 
     /// Takes one index: its dirty documents are enough, or every document is sent to it.
     fn take(&mut self, context: &Context, moved: MovedIndex, has_state: bool) -> Result<()> {
-        let projection = context.projection(moved.projection)?;
+        let projection = moved.projection;
         let is_ours = context.state().index_built_for(projection.name())? == moved.index
             || bug!(BuiltForKept) && has_state;
         if is_ours || (moved.covered == Some(true) && has_state) {
@@ -323,7 +322,7 @@ impl Role {
         } else {
             context.send_everything(projection, &moved.index, has_state)?;
         }
-        self.completeness.fill(moved.projection, moved.index);
+        self.completeness.fill(projection, moved.index);
         Ok(())
     }
 }

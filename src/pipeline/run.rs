@@ -120,17 +120,17 @@ struct Run {
 impl Run {
     fn new(context: Context, role: Role, others: AliasWatch, publication: Publication, goal: Goal) -> Self {
         let adding = AdditionsProgress::Due(Instant::now());
-        context.status().set_indexes(role.indexes().by_projection(context.projections()));
+        context.status().set_indexes(role.indexes().by_projection());
         Self { context, role, others, adding, publication, goal }
     }
 
     /// Has every document sent to the indexes that are new.
     async fn plan(&self, indexes: &[IndexState], progress: &FoldProgress) -> Result<()> {
-        for (projection, index) in self.context.projections().iter().zip(indexes) {
+        for IndexState { projection, index, created, .. } in indexes {
             // An index that was made just now is empty, even under a known name.
-            if index.created {
-                self.context.send_everything(*projection, &index.index, progress.step > 0)?;
-                self.context.command(FoldCommand::BuiltFor(*projection, index.index.clone()))?;
+            if *created {
+                self.context.send_everything(*projection, index, progress.step > 0)?;
+                self.context.command(FoldCommand::BuiltFor(*projection, index.clone()))?;
             }
         }
         self.context.barrier().await
@@ -249,7 +249,7 @@ impl Run {
         if others.sends_again() {
             self.adding.repeat();
         }
-        others.report(self.context.projections(), self.context.status());
+        others.report(self.context.status());
         !self.role.indexes().find_moved(&others.behind).is_empty()
     }
 
@@ -283,7 +283,7 @@ impl Run {
     fn publish(&mut self) {
         let now = Status::now_ms();
         let Some(low_watermark) = self.role.note_low_watermark(&self.context, now) else { return };
-        let indexes = self.role.indexes().by_projection(self.context.projections());
+        let indexes = self.role.indexes().by_projection();
         let log = self.context.generation().to_owned();
         let delivered = DeliveredPosition { low_watermark, indexes, log };
         self.publication.publish(&self.context, delivered, now);

@@ -44,9 +44,7 @@ pub(super) struct Carrier<'a> {
     pub(super) state: &'a Arc<State>,
     pub(super) status: &'a Status,
     pub(super) stop: &'a Shutdown,
-    /// The projection, and its number among the sink's.
     pub(super) projection: Projection,
-    pub(super) number: usize,
     /// The index that readers have, or had.
     pub(super) from: &'a str,
 }
@@ -119,7 +117,7 @@ impl Carrier<'_> {
         let (position, mut cursor) = (self.position()?, None);
         loop {
             let page =
-                ask_index(self.stop, async || self.target.ids(self.number, cursor.clone()).await).await?;
+                ask_index(self.stop, async || self.target.ids(self.projection, cursor.clone()).await).await?;
             let mut left = self.find_surplus(page.ids).await?;
             while !left.is_empty() {
                 let documents = self.fetch(&left).await?;
@@ -139,7 +137,7 @@ impl Carrier<'_> {
 
     /// False when the index was deleted since the rebuild began.
     async fn is_there(&self) -> Result<bool> {
-        let made = ask_index(self.stop, async || self.target.sink.generations(self.number).await).await?;
+        let made = ask_index(self.stop, async || self.target.sink.generations(self.projection).await).await?;
         let is_there = made.iter().any(|made| made.index == self.from);
         if !is_there {
             tracing::warn!(index = self.from, "the index is gone: nothing can be carried from it");
@@ -229,7 +227,7 @@ impl Carrier<'_> {
     /// Writes until all of it has arrived, or is known to have come to nothing.
     async fn write(&self, mut waiting: Vec<WaitingWrite>, carried: &mut CarryOutcome) -> Result<()> {
         while !waiting.is_empty() {
-            let outcomes = self.target.write(batch(self.number, &waiting)?).await;
+            let outcomes = self.target.write(batch(self.projection, &waiting)?).await;
             let mut outcomes = outcomes.into_iter();
             let mut left = Vec::new();
             let mut failed = None;
@@ -283,8 +281,8 @@ pub(super) fn find_surplus(state: &State, projection: Projection, ids: Vec<Strin
     Ok(beside)
 }
 
-fn batch(number: usize, waiting: &[WaitingWrite]) -> Result<Batch> {
-    let mut batch = Batch::new(number, Buffer::default());
+fn batch(projection: Projection, waiting: &[WaitingWrite]) -> Result<Batch> {
+    let mut batch = Batch::new(projection, Buffer::default());
     for write in waiting {
         batch.push(Arc::clone(&write.id), [write.version; 2], |out| {
             out.extend_from_slice(write.body.as_deref().unwrap_or_default());

@@ -1,5 +1,6 @@
 //! The claim on the projections that are rebuilt: one record each, where everybody sees it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
@@ -8,6 +9,7 @@ use super::session::Session;
 use super::upkeep::give_up;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::hand_over::LEASE;
+use crate::plan::Projection;
 use crate::position::Positions;
 use crate::sink::generations::{Generations, Phase, Rebuild, RebuildProgress, Revision, positions};
 
@@ -24,32 +26,37 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Claims every projection of `session`, or finds them claimed by it.
+    /// Claims `projections`, those of `session`, or finds them claimed by it.
     ///
     /// # Errors
     /// When another session rebuilds one of them.
-    pub async fn take(sink: Arc<dyn Generations>, session: &Session) -> Result<Self> {
+    pub async fn take(
+        sink: Arc<dyn Generations>,
+        projections: &[Projection],
+        session: &Session,
+    ) -> Result<Self> {
         let claim = Self {
             sink,
             id: session.id.clone(),
             count: session.projections.len(),
             confirmed: Mutex::default(),
         };
-        let records = claim.sink.rebuilds().await?;
-        for (number, found) in records.iter().enumerate() {
-            if let Some((record, _)) = found.as_ref().filter(|(record, _)| claim.is_of_another(record)) {
-                return Err(conflict(session.projection(number)?, record));
+        let mut records = claim.sink.rebuilds().await?;
+        for (projection, (record, _)) in &records {
+            if claim.is_of_another(record) {
+                return Err(conflict(*projection, record));
             }
         }
-        for (number, found) in records.into_iter().enumerate() {
+        for projection in projections.iter().copied() {
+            let found = records.remove(&projection);
             if found.as_ref().is_some_and(|(record, _)| record.session == claim.id) {
                 continue;
             }
             let (earlier, revision) = found.unzip();
             let earlier = earlier.map(|earlier| Box::new(Rebuild { earlier: None, ..earlier }));
-            let record = Rebuild { earlier, ..beginning(session, number)? };
-            if !claim.sink.note_rebuild(number, Some(&record), revision.as_ref()).await? {
-                return Err(conflict(session.projection(number)?, &record));
+            let record = Rebuild { earlier, ..beginning(session, projection)? };
+            if !claim.sink.note_rebuild(projection, Some(&record), revision.as_ref()).await? {
+                return Err(conflict(projection, &record));
             }
         }
         Ok(claim)
@@ -63,11 +70,10 @@ impl Claim {
     ///
     /// # Errors
     /// When one is not this session's any more: it was given up, or the running instance took the index.
-    async fn records(&self) -> Result<Vec<(Rebuild, Revision)>> {
-        let found = self.sink.rebuilds().await?;
-        let own = found.into_iter().flatten().filter(|(record, _)| record.session == self.id);
-        let own: Vec<(Rebuild, Revision)> = own.collect();
-        let lost = own.iter().any(|(record, _)| record.phase == Phase::Done && record.ended_at.is_none());
+    async fn records(&self) -> Result<BTreeMap<Projection, (Rebuild, Revision)>> {
+        let mut own = self.sink.rebuilds().await?;
+        own.retain(|_, (record, _)| record.session == self.id);
+        let lost = own.values().any(|(record, _)| record.phase == Phase::Done && record.ended_at.is_none());
         if lost || own.len() != self.count {
             return Err(Error::failure(
                 "this rebuild is no longer the one that is noted in the index. It was given up with --abort, or its \
@@ -85,11 +91,11 @@ impl Claim {
     async fn change(&self, change: impl Fn(&mut Rebuild)) -> Result<()> {
         for _ in 0..TRIES {
             let mut all = true;
-            for (number, (mut record, revision)) in self.records().await?.into_iter().enumerate() {
+            for (projection, (mut record, revision)) in self.records().await? {
                 let before = record.clone();
                 change(&mut record);
                 if record != before {
-                    all &= self.sink.note_rebuild(number, Some(&record), Some(&revision)).await?;
+                    all &= self.sink.note_rebuild(projection, Some(&record), Some(&revision)).await?;
                 }
             }
             if all {
@@ -109,7 +115,7 @@ impl Claim {
     /// When the claim was lost, or the index does not answer.
     pub async fn phase(&self) -> Result<Phase> {
         let records = self.records().await?;
-        Ok(records.iter().map(|(record, _)| record.phase).min().unwrap_or(Phase::Loading))
+        Ok(records.values().map(|(record, _)| record.phase).min().unwrap_or(Phase::Loading))
     }
 
     /// Writes down that a phase begins.
@@ -129,7 +135,7 @@ impl Claim {
     /// # Errors
     /// As for [`Self::phase`].
     pub async fn beat(&self, progress: &RebuildProgress) -> Result<()> {
-        let beat = self.records().await?.iter().map(|(record, _)| record.beat).max().unwrap_or(0) + 1;
+        let beat = self.records().await?.values().map(|(record, _)| record.beat).max().unwrap_or(0) + 1;
         self.change(|record| {
             record.beat = beat;
             record.progress = progress.clone();
@@ -142,7 +148,7 @@ impl Claim {
     /// # Errors
     /// As for [`Self::phase`].
     pub async fn count_rejected(&self) -> Result<u64> {
-        Ok(self.records().await?.iter().map(|(record, _)| record.progress.rejected).max().unwrap_or(0))
+        Ok(self.records().await?.values().map(|(record, _)| record.progress.rejected).max().unwrap_or(0))
     }
 
     /// Where the running instance stopped, in every index; `None` when it has not said so of one.
@@ -151,7 +157,7 @@ impl Claim {
     /// As for [`Self::phase`].
     pub async fn stop_positions(&self) -> Result<Option<Vec<Positions>>> {
         let records = self.records().await?;
-        Ok(records.iter().map(|(record, _)| record.stopped_at.as_deref().map(positions)).collect())
+        Ok(records.values().map(|(record, _)| record.stopped_at.as_deref().map(positions)).collect())
     }
 
     /// Hands the indexes over: this session ends at `ended_at`.
@@ -187,11 +193,11 @@ impl Claim {
     }
 }
 
-fn beginning(session: &Session, number: usize) -> Result<Rebuild> {
+fn beginning(session: &Session, projection: Projection) -> Result<Rebuild> {
     Ok(Rebuild {
         session: session.id.clone(),
-        index: session.index(number)?.to_owned(),
-        previous: session.previous.get(number).cloned().flatten(),
+        index: session.index(projection)?.to_owned(),
+        previous: session.previous_of(projection).map(str::to_owned),
         phase: Phase::Loading,
         beat: 0,
         stopped_at: None,
@@ -199,11 +205,12 @@ fn beginning(session: &Session, number: usize) -> Result<Rebuild> {
         progress: RebuildProgress::default(),
         sends_again: false,
         earlier: None,
-        rolled_back_from: session.rolled_back_from.get(number).cloned().flatten(),
+        rolled_back_from: session.hash_of(projection).map(str::to_owned),
     })
 }
 
-fn conflict(projection: &str, record: &Rebuild) -> Error {
+fn conflict(projection: Projection, record: &Rebuild) -> Error {
+    let projection = projection.name();
     Error::failure(format!(
         "another reindex of {projection} is under way, into {} ({}). Wait for its end, go on with it where it was \
          begun, or give it up with `tributary reindex --abort {projection}`",

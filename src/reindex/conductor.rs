@@ -161,7 +161,7 @@ impl Conductor {
     async fn phases(&mut self, stop: &Shutdown) -> Result<RebuildOutcome> {
         let (mut evidence, mut carried) = (Vec::new(), BTreeMap::new());
         if self.session.ended_at.is_none() {
-            ask_index(stop, async || self.sink.target(self.session.indexes.clone()).await).await?;
+            ask_index(stop, async || self.sink.target(self.indexes()?).await).await?;
             if !ask_index(stop, async || self.is_swapped().await).await? {
                 (evidence, carried) = self.build(stop).await?;
             }
@@ -188,10 +188,10 @@ impl Conductor {
             return Ok(false);
         }
         let behind = self.sink.indexes_behind().await?;
-        Ok(behind.iter().zip(&self.session.indexes).all(|(behind, index)| behind.as_ref() == Some(index)))
+        Ok(self.indexes()? == behind)
     }
 
-    async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<usize, CarryOutcome>)> {
+    async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<Projection, CarryOutcome>)> {
         self.begin(Phase::Loading, stop).await?;
         let began = Instant::now();
         // This pass runs in every case, because it also compares the log with the state. The evidence makes every document
@@ -202,20 +202,20 @@ impl Conductor {
         self.note_load(began.elapsed(), stop).await?;
         let carried = self.carry(stop).await?;
         self.begin(Phase::Settling, stop).await?;
-        let indexes = self.session.indexes.iter().enumerate();
-        try_join_all(
-            indexes
-                .map(|(number, index)| ask_index(stop, async move || self.sink.settle(number, index).await)),
-        )
+        let indexes = self.indexes()?;
+        try_join_all(indexes.iter().map(|(projection, index)| {
+            ask_index(stop, async move || self.sink.settle(*projection, index).await)
+        }))
         .await?;
         let mut evidence = self.check(stop).await?;
-        for (number, of_index) in evidence.iter_mut().enumerate() {
-            of_index.carried = carried.get(&number).map_or(0, |carried| carried.documents);
+        for (projection, of_index) in indexes.keys().zip(&mut evidence) {
+            of_index.carried = carried.get(projection).map_or(0, |carried| carried.documents);
         }
         self.begin(Phase::Swapping, stop).await?;
-        let parts = self.session.previous.iter().zip(&self.session.indexes).enumerate();
-        let moves: Vec<Move> = parts
-            .map(|(projection, (from, to))| Move { projection, from: from.clone(), to: to.clone() })
+        let from = |projection| self.session.previous_of(projection).map(str::to_owned);
+        let moves: Vec<Move> = indexes
+            .into_iter()
+            .map(|(projection, to)| Move { projection, from: from(projection), to })
             .collect();
         // A request that was lost may have been heard.
         ask_index(
@@ -229,20 +229,20 @@ impl Conductor {
         Ok((evidence, carried))
     }
 
-    /// Carries documents without records into the new indexes; answers them, by the projections' numbers.
-    async fn carry(&self, stop: &Shutdown) -> Result<BTreeMap<usize, CarryOutcome>> {
-        let (target, mut carried) = (self.target(), BTreeMap::new());
+    /// Carries documents without records into the new indexes; answers them.
+    async fn carry(&self, stop: &Shutdown) -> Result<BTreeMap<Projection, CarryOutcome>> {
+        let (target, mut carried) = (self.target()?, BTreeMap::new());
         for carrier in self.carriers(&target, stop) {
-            carried.insert(carrier.number, carrier.carry(0).await?);
+            carried.insert(carrier.projection, carrier.carry(0).await?);
         }
         Ok(carried)
     }
 
     /// Carries the changes that the running instance made to them until it stopped.
-    async fn carry_again(&self, carried: &BTreeMap<usize, CarryOutcome>, stop: &Shutdown) -> Result<()> {
-        let target = self.target();
+    async fn carry_again(&self, carried: &BTreeMap<Projection, CarryOutcome>, stop: &Shutdown) -> Result<()> {
+        let target = self.target()?;
         for carrier in self.carriers(&target, stop) {
-            let since = carried.get(&carrier.number).map_or(0, |carried| carried.newest);
+            let since = carried.get(&carrier.projection).map_or(0, |carried| carried.newest);
             carrier.carry(since).await?;
             carrier.delete_superseded().await?;
         }
@@ -255,10 +255,9 @@ impl Conductor {
             return Vec::new();
         }
         let (state, status) = (&self.state, &*self.status);
-        let pairs = self.projections().into_iter().zip(&self.session.previous).enumerate();
-        let carriers = pairs.filter_map(|(number, (projection, from))| {
-            let from = from.as_deref()?;
-            Some(Carrier { target, state, status, stop, projection, number, from })
+        let carriers = self.projections().into_iter().filter_map(|projection| {
+            let from = self.session.previous_of(projection)?;
+            Some(Carrier { target, state, status, stop, projection, from })
         });
         carriers.collect()
     }
@@ -286,14 +285,12 @@ impl Conductor {
     /// Adds the tail and gathers the evidence, which nothing disturbs: between two rounds neither the
     /// state nor the index changes.
     async fn check(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
-        let projections = self.projections();
+        let indexes = &self.indexes()?;
         let mut tries = 0;
         loop {
             self.round(RunEnd::Delivered, stop).await?;
             self.begin(Phase::Checking, stop).await?;
-            let indexes = &self.session.indexes;
-            let gather =
-                async || evidence::gather(&*self.sink, &self.state, &projections, indexes, self.limits).await;
+            let gather = async || evidence::gather(&*self.sink, &self.state, indexes, self.limits).await;
             let gathered = ask_index(stop, gather).await?;
             self.check_rejected(stop).await?;
             let wanting = gathered.iter().find_map(|evidence| evidence.find_failure(self.count_rejected()));
@@ -395,21 +392,26 @@ impl Conductor {
     }
 
     fn parts(&self, source: Box<dyn EventSource>) -> Result<Parts> {
-        let target = Arc::new(self.target());
+        let target = Arc::new(self.target()?);
         in_place(|| (self.rounds.round)(source, target, Arc::clone(&self.status)))
     }
 
-    fn target(&self) -> Target {
-        Target {
+    fn target(&self) -> Result<Target> {
+        Ok(Target {
             sink: Arc::clone(&self.sink),
-            indexes: self.session.indexes.clone(),
+            indexes: self.indexes()?,
             claim: Arc::clone(&self.claim),
             is_untouched: self.session.is_new,
-        }
+        })
     }
 
     fn projections(&self) -> Vec<Projection> {
         self.session.projections.iter().filter_map(|name| self.state.plan().projection(name)).collect()
+    }
+
+    /// The indexes that are filled.
+    fn indexes(&self) -> Result<BTreeMap<Projection, String>> {
+        self.session.indexes_of(&self.projections())
     }
 
     fn count_rejected(&self) -> u64 {

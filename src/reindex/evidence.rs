@@ -2,6 +2,7 @@
 //!
 //! It is gathered while nothing else writes either of them, so that every difference is wrong.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
@@ -74,23 +75,22 @@ impl Evidence {
 pub(super) async fn gather(
     sink: &dyn Generations,
     state: &Arc<State>,
-    projections: &[Projection],
-    indexes: &[String],
+    indexes: &BTreeMap<Projection, String>,
     limits: Limits,
 ) -> Result<Vec<Evidence>> {
-    let pairs = projections.iter().copied().zip(indexes).enumerate();
-    try_join_all(pairs.map(|(number, (projection, index))| async move {
+    try_join_all(indexes.iter().map(|(projection, index)| async move {
+        let projection = *projection;
         let sample = SampleWalk::of(Arc::clone(state), projection, limits);
         // The index makes everything searchable meanwhile.
         let (stored, (mut sample, mut made)) = tokio::try_join!(sink.count(index), sample.next())?;
         let mut evidence = Evidence { index: index.clone(), stored, ..Evidence::default() };
         while !made.is_empty() {
-            compare(sink, number, made, &mut evidence).await?;
+            compare(sink, projection, made, &mut evidence).await?;
             (sample, made) = sample.next().await?;
         }
         evidence.expected = sample.walk.count();
         if sample.state.is_partial() {
-            evidence.unexpected = count_unexpected(sink, &sample.state, number, projection).await?;
+            evidence.unexpected = count_unexpected(sink, &sample.state, projection).await?;
         }
         Ok(evidence)
     }))
@@ -98,15 +98,10 @@ pub(super) async fn gather(
 }
 
 /// How many documents the index holds that a partial log is silent on, and the state calls for none of.
-async fn count_unexpected(
-    sink: &dyn Documents,
-    state: &Arc<State>,
-    number: usize,
-    projection: Projection,
-) -> Result<u64> {
+async fn count_unexpected(sink: &dyn Documents, state: &Arc<State>, projection: Projection) -> Result<u64> {
     let (mut count, mut cursor) = (0, None);
     loop {
-        let page = sink.ids(number, cursor).await?;
+        let page = sink.ids(projection, cursor).await?;
         let state = Arc::clone(state);
         count += blocking(move || find_surplus(&state, projection, page.ids)).await?.len() as u64;
         cursor = page.cursor;
@@ -164,7 +159,7 @@ impl SampleWalk {
 
 async fn compare(
     sink: &dyn Documents,
-    projection: usize,
+    projection: Projection,
     mut made: SampleDocuments,
     evidence: &mut Evidence,
 ) -> Result<()> {

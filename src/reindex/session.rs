@@ -1,11 +1,13 @@
 //! The session of a rebuild, kept in its own folder.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Projection;
 use crate::private_files;
 
 const FILE: &str = "session.json";
@@ -51,24 +53,44 @@ pub struct Session {
 }
 
 impl Session {
-    /// The name of the projection with this number among those that are rebuilt.
+    /// The concrete index of a projection.
     ///
     /// # Errors
-    /// When the session has no such projection.
-    pub fn projection(&self, number: usize) -> Result<&str> {
-        self.projections.get(number).map(String::as_str).ok_or_else(|| self.lacks(number))
+    /// When the session is not of the projection.
+    pub fn index(&self, projection: Projection) -> Result<&str> {
+        self.find(&self.indexes, projection).map(String::as_str).ok_or_else(|| {
+            Error::failure(format!("the rebuild {} has no projection {}", self.id, projection.name()))
+        })
     }
 
-    /// The concrete index of the projection with this number.
+    /// True when `index` is the one that is made for the projection.
+    pub fn is_index_of(&self, projection: Projection, index: &str) -> bool {
+        self.find(&self.indexes, projection).is_some_and(|own| own == index)
+    }
+
+    /// The concrete indexes of these projections.
     ///
     /// # Errors
-    /// When the session has no such projection.
-    pub fn index(&self, number: usize) -> Result<&str> {
-        self.indexes.get(number).map(String::as_str).ok_or_else(|| self.lacks(number))
+    /// When the session is not of one of them.
+    pub fn indexes_of(&self, projections: &[Projection]) -> Result<BTreeMap<Projection, String>> {
+        let index = |projection: &Projection| Ok((*projection, self.index(*projection)?.to_owned()));
+        projections.iter().map(index).collect()
     }
 
-    fn lacks(&self, number: usize) -> Error {
-        Error::failure(format!("the rebuild {} has no projection of number {number}", self.id))
+    /// The index behind a projection's alias at the beginning; none when there was none.
+    pub fn previous_of(&self, projection: Projection) -> Option<&str> {
+        self.find(&self.previous, projection).and_then(Option::as_deref)
+    }
+
+    /// Of a rollback: the hash of the mapping's file of a projection at its beginning.
+    pub fn hash_of(&self, projection: Projection) -> Option<&str> {
+        self.find(&self.rolled_back_from, projection).and_then(Option::as_deref)
+    }
+
+    /// The part of a list that is of a projection. Each list is in the projections' order.
+    fn find<'a, T>(&self, list: &'a [T], projection: Projection) -> Option<&'a T> {
+        let place = self.projections.iter().position(|name| name == projection.name())?;
+        list.get(place)
     }
 }
 
@@ -212,10 +234,10 @@ impl Folder {
 #[cfg(test)]
 impl Session {
     /// A replay of the log that has just begun.
-    pub(super) fn begin(projections: &[&str], indexes: Vec<String>) -> Self {
+    pub(super) fn begin(projections: &[Projection], indexes: Vec<String>) -> Self {
         Self {
             id: "a".into(),
-            projections: projections.iter().map(|name| (*name).to_owned()).collect(),
+            projections: projections.iter().map(|projection| projection.name().to_owned()).collect(),
             previous: vec![None; indexes.len()],
             indexes,
             from: RebuildFrom::Log,
@@ -240,7 +262,7 @@ mod tests {
         let holder = Folder::hold(&path).unwrap();
         assert!(Folder::hold(&path).unwrap_err().chain().contains("under way here"));
         assert_eq!(holder.session().unwrap(), None);
-        let session = Session::begin(&["contacts"], vec!["contacts-1".into()]);
+        let session = Session::begin(&[crate::plan::CONTACTS], vec!["contacts-1".into()]);
         holder.keep(&session).unwrap();
         fs::create_dir_all(holder.state()).unwrap();
         drop(holder);

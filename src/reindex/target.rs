@@ -1,11 +1,13 @@
 //! The index that is filled, as the pipeline sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::claim::Claim;
 use crate::error::Result;
+use crate::plan::Projection;
 use crate::sink::documents::{Documents, StoredDocument, VersionPage};
 use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
@@ -14,8 +16,8 @@ use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome
 pub struct Target {
     /// The sink, whose targets are open.
     pub sink: Arc<dyn Generations>,
-    /// The concrete indexes, in the projections' order.
-    pub indexes: Vec<String>,
+    /// The concrete indexes.
+    pub indexes: BTreeMap<Projection, String>,
     /// The claim on them.
     pub claim: Arc<Claim>,
     /// See [`DocumentSink::is_untouched`].
@@ -24,7 +26,12 @@ pub struct Target {
 
 impl Target {
     fn states(&self) -> Vec<IndexState> {
-        let state = |index: &String| IndexState { index: index.clone(), created: false, is_filling: false };
+        let state = |(projection, index): (&Projection, &String)| IndexState {
+            projection: *projection,
+            index: index.clone(),
+            created: false,
+            is_filling: false,
+        };
         self.indexes.iter().map(state).collect()
     }
 }
@@ -59,14 +66,14 @@ impl DocumentSink for Target {
         self.sink.summaries().await
     }
 
-    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+    async fn ids(&self, projection: Projection, cursor: Option<String>) -> Result<IdPage> {
         self.sink.ids(projection, cursor).await
     }
 }
 
 #[async_trait]
 impl Documents for Target {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
+    async fn get(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         self.sink.get(projection, ids).await
     }
 
@@ -81,15 +88,15 @@ impl Documents for Target {
 
 #[async_trait]
 impl Aliases for Target {
-    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
-        Ok(self.indexes.iter().cloned().map(Some).collect())
+    async fn indexes_behind(&self) -> Result<BTreeMap<Projection, String>> {
+        Ok(self.indexes.clone())
     }
 
     async fn adopt(&self, _: &str) -> Result<Vec<IndexState>> {
         Ok(self.states())
     }
 
-    async fn find_changed(&self, _: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, _: &str) -> Result<Vec<Projection>> {
         Ok(Vec::new())
     }
 
@@ -98,12 +105,12 @@ impl Aliases for Target {
         Ok(())
     }
 
-    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+    async fn rebuilds(&self) -> Result<BTreeMap<Projection, (Rebuild, Revision)>> {
         // A rebuild hands over to others, and is handed nothing.
-        Ok(vec![None; self.indexes.len()])
+        Ok(BTreeMap::new())
     }
 
-    async fn note_rebuild(&self, _: usize, _: Option<&Rebuild>, _: Option<&Revision>) -> Result<bool> {
+    async fn note_rebuild(&self, _: Projection, _: Option<&Rebuild>, _: Option<&Revision>) -> Result<bool> {
         Ok(false)
     }
 }

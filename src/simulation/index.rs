@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::bugs::{self, Bug};
 use super::world::World;
 use crate::error::{Error, Result};
-use crate::plan::{id_and_owner, is_held, key_of};
+use crate::plan::{Projection, id_and_owner, is_held, key_of};
 use crate::sink::Outcome;
 use crate::sink::generations::{Move, Rebuild};
 
@@ -41,9 +41,9 @@ pub(super) struct Item<'a> {
 type Place = (u64, String);
 
 /// A concrete index.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Index {
-    pub(super) projection: usize,
+    pub(super) projection: Projection,
     /// True from its making by a run until that has it serve.
     pub(super) is_filling: bool,
     shards: u64,
@@ -82,13 +82,11 @@ impl Index {
 
 #[derive(Default)]
 pub(super) struct Server {
-    /// The names of the projections.
-    names: Vec<&'static str>,
     /// How many shards an index has.
     shards: u64,
-    pub(super) aliases: BTreeMap<usize, String>,
+    pub(super) aliases: BTreeMap<Projection, String>,
     pub(super) indexes: BTreeMap<String, Index>,
-    pub(super) records: BTreeMap<usize, (Rebuild, u64)>,
+    pub(super) records: BTreeMap<Projection, (Rebuild, u64)>,
     revision: u64,
     /// It answers no request until then.
     pub(super) away_until: Option<Instant>,
@@ -99,9 +97,9 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server without indexes, for projections of these names.
-    pub(super) fn new(names: Vec<&'static str>, shards: u64) -> Self {
-        Self { names, shards, ..Self::default() }
+    /// A server without indexes.
+    pub(super) fn new(shards: u64) -> Self {
+        Self { shards, ..Self::default() }
     }
 
     pub(super) fn is_away(&self) -> bool {
@@ -116,18 +114,18 @@ impl Server {
         self.refuses_until.is_some_and(|until| Instant::now() < until)
     }
 
-    pub(super) fn name(&self, projection: usize) -> String {
-        format!("{}-{:04}", self.names[projection], self.indexes.len())
+    pub(super) fn name(&self, projection: Projection) -> String {
+        format!("{}-{:04}", projection.name(), self.indexes.len())
     }
 
-    pub(super) fn create(&mut self, projection: usize, index: &str) {
-        let shards = self.shards;
-        let new = || Index { projection, shards, ..Index::default() };
+    pub(super) fn create(&mut self, projection: Projection, index: &str) {
+        let (shards, documents) = (self.shards, BTreeMap::new());
+        let new = || Index { projection, is_filling: false, shards, documents };
         self.indexes.entry(index.to_owned()).or_insert_with(new);
     }
 
     /// The index behind a projection's alias; true when both were made just now.
-    pub(super) fn open(&mut self, projection: usize) -> (String, bool) {
+    pub(super) fn open(&mut self, projection: Projection) -> (String, bool) {
         if let Some(index) = self.aliases.get(&projection) {
             return (index.clone(), false);
         }
@@ -138,10 +136,6 @@ impl Server {
         }
         self.aliases.insert(projection, index.clone());
         (index, true)
-    }
-
-    pub(super) fn indexes_behind(&self) -> Vec<Option<String>> {
-        (0..self.names.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
     }
 
     pub(super) fn swap(&mut self, moves: &[Move]) -> Result<()> {
@@ -157,7 +151,12 @@ impl Server {
     }
 
     /// Writes a record if it is still the one of `was`.
-    pub(super) fn note(&mut self, projection: usize, record: Option<&Rebuild>, was: Option<u64>) -> bool {
+    pub(super) fn note(
+        &mut self,
+        projection: Projection,
+        record: Option<&Rebuild>,
+        was: Option<u64>,
+    ) -> bool {
         if self.records.get(&projection).map(|(_, revision)| *revision) != was {
             return false;
         }
@@ -191,7 +190,7 @@ impl Server {
     }
 
     /// Makes a foreign write to the index behind a projection's alias; false when no index is there.
-    pub(super) fn write_foreign(&mut self, projection: usize, id: &str) -> bool {
+    pub(super) fn write_foreign(&mut self, projection: Projection, id: &str) -> bool {
         let index = self.aliases.get(&projection).and_then(|index| self.indexes.get_mut(index));
         let Some(index) = index else { return false };
         let place = index.place(id, None);
@@ -201,8 +200,8 @@ impl Server {
         true
     }
 
-    /// The documents behind the alias of a projection, by its number.
-    pub(super) fn index_behind(&self, projection: usize) -> Option<&Index> {
+    /// The documents behind the alias of a projection.
+    pub(super) fn index_behind(&self, projection: Projection) -> Option<&Index> {
         self.indexes.get(self.aliases.get(&projection)?)
     }
 }

@@ -105,9 +105,8 @@ impl Rebuild {
     async fn give_up(&mut self, world: &Arc<World>) -> Result<(), String> {
         let process = Arc::new(Process::new("abort".to_owned()));
         let sink = Sink::new(world, &process);
-        let names = names(world);
         for _ in 0..100 {
-            match abort(&sink, &names, |_| true, |_| false).await {
+            match abort(&sink, |_| true, |_| false).await {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}
                 Err(error) => return Err(format!("the rebuild cannot be given up: {}", error.chain())),
                 Ok(_) => {
@@ -118,11 +117,6 @@ impl Rebuild {
         }
         Err("the rebuild cannot be given up".to_owned())
     }
-}
-
-/// The names of the projections.
-fn names(world: &World) -> Vec<String> {
-    world.domain.projections.iter().map(|projection| projection.name().to_owned()).collect()
 }
 
 /// One call of the command.
@@ -139,7 +133,7 @@ impl Call {
         let folder = Folder::hold(&self.path)?;
         let sink: Arc<dyn Generations> = Arc::new(Sink::new(&self.world, &self.process));
         let mut session = self.session(&folder, &*sink).await?;
-        let claim = Arc::new(Claim::take(Arc::clone(&sink), &session).await?);
+        let claim = Arc::new(Claim::take(Arc::clone(&sink), &self.world.domain.projections, &session).await?);
         let store: Arc<dyn StateStore> = Arc::new(Store {
             world: Arc::clone(&self.world),
             process: Arc::clone(&self.process),
@@ -155,8 +149,8 @@ impl Call {
             self.process.check()?;
             folder.keep(&session)?;
         }
-        for (number, index) in session.indexes.iter().enumerate() {
-            sink.create(number, index, "simulated").await?;
+        for (projection, index) in session.indexes_of(&self.world.domain.projections)? {
+            sink.create(projection, &index, "simulated").await?;
         }
         let state = Arc::new(State::open(store, self.world.domain.plan, "simulated")?);
         let stop = Shutdown::default();
@@ -170,13 +164,15 @@ impl Call {
         if let Some(session) = folder.session()? {
             return Ok(session);
         }
-        let numbers = 0..self.world.domain.projections.len();
-        let indexes = numbers.map(|number| sink.new_name(number)).collect::<Result<_>>()?;
+        let projections = &self.world.domain.projections;
+        let indexes =
+            projections.iter().map(|projection| sink.new_name(*projection)).collect::<Result<_>>()?;
+        let behind = sink.indexes_behind().await?;
         let session = Session {
             id: format!("{:016x}", fastrand::u64(..)),
-            projections: names(&self.world),
+            projections: projections.iter().map(|projection| projection.name().to_owned()).collect(),
             indexes,
-            previous: sink.indexes_behind().await?,
+            previous: projections.iter().map(|projection| behind.get(projection).cloned()).collect(),
             from: if self.from.is_some() { RebuildFrom::State } else { RebuildFrom::Log },
             copied: false,
             is_rollback: false,

@@ -16,7 +16,7 @@ use super::plan::Head;
 use super::rebuild::Rebuild;
 use super::store::Remains;
 use super::world::World;
-use crate::plan::{CONTACTS, PROJECTIONS};
+use crate::plan::CONTACTS;
 use crate::position::Positions;
 use crate::state::keys::{PROGRESS_KEY, Space};
 use crate::state::rows::{self, FoldProgress};
@@ -181,9 +181,8 @@ impl Scenario {
 
     /// Makes a foreign write to a contact's document.
     fn interfere(&mut self) {
-        let contacts = PROJECTIONS.iter().position(|projection| *projection == CONTACTS).unwrap();
         let contact = format!("c{}", self.world.draw(0..self.world.plan.contacts));
-        if self.world.server.lock().unwrap().write_foreign(contacts, &contact) {
+        if self.world.server.lock().unwrap().write_foreign(CONTACTS, &contact) {
             self.world.count("foreign write");
             self.world.note(format_args!("somebody else writes {contact}"));
             self.foreign.insert(contact);
@@ -430,7 +429,7 @@ impl Scenario {
     /// standby may keep marks that fan-outs made last: it cannot tell them from others of the same positions.
     fn is_settled(&self) -> Result<bool, String> {
         let end = self.world.log.lock().unwrap().end();
-        let behind = self.world.server.lock().unwrap().indexes_behind();
+        let behind = self.world.server.lock().unwrap().aliases.clone();
         let mut is_settled = false;
         for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
             if !running.state.progress().map_err(|error| error.chain())?.positions().covers(&end) {
@@ -441,7 +440,9 @@ impl Scenario {
                 let projections = self.world.domain.projections.iter();
                 let written = projections.map(|projection| report.indexes.get(projection.name()).cloned());
                 let is_delivered = running.state.is_delivered().map_err(|error| error.chain())?;
-                is_settled = is_delivered && written.eq(behind.iter().cloned());
+                let projections = self.world.domain.projections.iter();
+                let expected = projections.map(|projection| behind.get(projection).cloned());
+                is_settled = is_delivered && written.eq(expected);
             }
         }
         Ok(is_settled && self.world.group.lock().unwrap().low_watermark().covers(&end))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::index::{Item, Server};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{ChildKey, display_key, key_of};
+use crate::plan::{ChildKey, Projection, display_key, key_of};
 use crate::sink::documents::{Documents, StoredDocument, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
@@ -20,10 +20,13 @@ use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome
 /// A page of ids.
 const PAGE: usize = 4;
 
+/// The concrete indexes that are open, by their projections.
+type OpenIndexes = BTreeMap<Projection, String>;
+
 pub(super) struct Sink {
     world: Arc<World>,
     process: Arc<Process>,
-    opened: Mutex<Vec<String>>,
+    opened: Mutex<OpenIndexes>,
 }
 
 fn outage_error(why: &str) -> Error {
@@ -105,14 +108,14 @@ impl Sink {
         }
     }
 
-    fn open_indexes(&self) -> Vec<String> {
+    fn open_indexes(&self) -> OpenIndexes {
         self.opened.lock().unwrap().clone()
     }
 
     /// Applies a batch and answers for each item.
-    fn apply(world: &World, name: &str, opened: &[String], batch: &Batch) -> Vec<Outcome> {
+    fn apply(world: &World, name: &str, opened: &OpenIndexes, batch: &Batch) -> Vec<Outcome> {
         let rates = world.plan.rates;
-        let index = &opened[batch.projection()];
+        let index = &opened[&batch.projection()];
         let apply = |item: Item<'_>| {
             if world.strikes("429 or 503 on an item", rates.item_refused) {
                 return Outcome::Retry("429".to_owned());
@@ -134,7 +137,7 @@ impl Sink {
     }
 
     /// Has a request applied after its sender has given it up.
-    fn apply_late(&self, opened: Vec<String>, batch: Batch) {
+    fn apply_late(&self, opened: OpenIndexes, batch: Batch) {
         let (world, process) = (Arc::clone(&self.world), Arc::clone(&self.process));
         let delay = world.millis(100..20_000);
         tokio::spawn(async move {
@@ -145,7 +148,7 @@ impl Sink {
                 // forgotten. Such a write is dropped, because the next writer looks through the index once, before it
                 // arrives.
                 let server = world.server.lock().unwrap();
-                let index = &opened[batch.projection()];
+                let index = &opened[&batch.projection()];
                 let index = server.indexes.get(index);
                 let is_known = |item: &Item<'_>| {
                     index.is_none_or(|index| index.knows(&key_of(&item.id, item.routing.as_deref())))
@@ -162,14 +165,17 @@ impl Sink {
 #[async_trait]
 impl DocumentSink for Sink {
     async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
-        let count = self.world.domain.projections.len();
-        let open = |server: &mut Server| Ok((0..count).map(|number| server.open(number)).collect::<Vec<_>>());
+        let projections = self.world.domain.projections.iter().copied();
+        let open = |server: &mut Server| {
+            Ok(projections.map(|projection| (projection, server.open(projection))).collect::<Vec<_>>())
+        };
         let opened = self.call("its indexes", open).await?;
-        *self.opened.lock().unwrap() = opened.iter().map(|(index, _)| index.clone()).collect();
+        *self.opened.lock().unwrap() =
+            opened.iter().map(|(projection, (index, _))| (*projection, index.clone())).collect();
         let server = self.world.server.lock().unwrap();
-        let state = |(index, created): (String, bool)| {
+        let state = |(projection, (index, created)): (Projection, (String, bool))| {
             let is_filling = server.indexes[&index].is_filling;
-            IndexState { index, created, is_filling }
+            IndexState { projection, index, created, is_filling }
         };
         Ok(opened.into_iter().map(state).collect())
     }
@@ -217,17 +223,17 @@ impl DocumentSink for Sink {
         Ok(Vec::new())
     }
 
-    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+    async fn ids(&self, projection: Projection, cursor: Option<String>) -> Result<IdPage> {
         let VersionPage { documents, cursor } =
-            self.versions(&self.open_indexes()[projection], cursor).await?;
+            self.versions(&self.open_indexes()[&projection], cursor).await?;
         Ok(IdPage { ids: documents.into_iter().map(|(id, _)| id).collect(), cursor })
     }
 }
 
 #[async_trait]
 impl Documents for Sink {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
-        self.get_of(&self.open_indexes()[projection], ids).await
+    async fn get(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
+        self.get_of(&self.open_indexes()[&projection], ids).await
     }
 
     async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
@@ -256,22 +262,22 @@ impl Documents for Sink {
 
 #[async_trait]
 impl Aliases for Sink {
-    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
-        self.call("the aliases", |server| Ok(server.indexes_behind())).await
+    async fn indexes_behind(&self) -> Result<BTreeMap<Projection, String>> {
+        self.call("the aliases", |server| Ok(server.aliases.clone())).await
     }
 
     async fn adopt(&self, identity: &str) -> Result<Vec<IndexState>> {
         self.open(identity).await
     }
 
-    async fn find_changed(&self, _: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, _: &str) -> Result<Vec<Projection>> {
         Ok(Vec::new())
     }
 
     async fn serve(&self) -> Result<()> {
         let opened = self.open_indexes();
         let serve = |server: &mut Server| {
-            for index in &opened {
+            for index in opened.values() {
                 if let Some(index) = server.indexes.get_mut(index) {
                     index.is_filling = false;
                 }
@@ -281,21 +287,19 @@ impl Aliases for Sink {
         self.call("the settings", serve).await
     }
 
-    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
-        let count = self.world.domain.projections.len();
+    async fn rebuilds(&self) -> Result<BTreeMap<Projection, (Rebuild, Revision)>> {
         let read = |server: &mut Server| {
-            let record = |number: usize| {
-                let (record, revision) = server.records.get(&number)?;
-                Some((record.clone(), Revision::of(*revision)))
-            };
-            Ok((0..count).map(record).collect())
+            let records = server.records.iter().map(|(projection, (record, revision))| {
+                (*projection, (record.clone(), Revision::of(*revision)))
+            });
+            Ok(records.collect())
         };
         self.call("the records", read).await
     }
 
     async fn note_rebuild(
         &self,
-        projection: usize,
+        projection: Projection,
         record: Option<&Rebuild>,
         was: Option<&Revision>,
     ) -> Result<bool> {
@@ -306,11 +310,11 @@ impl Aliases for Sink {
 
 #[async_trait]
 impl Generations for Sink {
-    fn new_name(&self, projection: usize) -> Result<String> {
+    fn new_name(&self, projection: Projection) -> Result<String> {
         Ok(self.world.server.lock().unwrap().name(projection))
     }
 
-    async fn create(&self, projection: usize, index: &str, _: &str) -> Result<()> {
+    async fn create(&self, projection: Projection, index: &str, _: &str) -> Result<()> {
         let create = |server: &mut Server| {
             server.create(projection, index);
             Ok(())
@@ -318,7 +322,7 @@ impl Generations for Sink {
         self.call("a new index", create).await
     }
 
-    async fn target(&self, indexes: Vec<String>) -> Result<()> {
+    async fn target(&self, indexes: OpenIndexes) -> Result<()> {
         self.call("its targets", |_| Ok(())).await?;
         *self.opened.lock().unwrap() = indexes;
         Ok(())
@@ -328,7 +332,7 @@ impl Generations for Sink {
         self.opened.lock().unwrap().clear();
     }
 
-    async fn settle(&self, _: usize, _: &str) -> Result<()> {
+    async fn settle(&self, _: Projection, _: &str) -> Result<()> {
         self.call("an index to settle", |_| Ok(())).await
     }
 
@@ -340,7 +344,7 @@ impl Generations for Sink {
         self.call("a swap", |server| server.swap(moves)).await
     }
 
-    async fn describe(&self, _: usize) -> Result<Option<Description>> {
+    async fn describe(&self, _: Projection) -> Result<Option<Description>> {
         Ok(None)
     }
 
@@ -348,15 +352,15 @@ impl Generations for Sink {
         Ok(None)
     }
 
-    async fn other_shape(&self, _: usize, _: &str) -> Result<Vec<String>> {
+    async fn other_shape(&self, _: Projection, _: &str) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
 
-    async fn put_in_place(&self, _: usize) -> Result<bool> {
+    async fn put_in_place(&self, _: Projection) -> Result<bool> {
         Ok(false)
     }
 
-    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
+    async fn generations(&self, projection: Projection) -> Result<Vec<GenerationSummary>> {
         let list = |server: &mut Server| {
             let own = server.indexes.iter().filter(|(_, index)| index.projection == projection);
             let summary = |(name, index): (&String, &super::index::Index)| GenerationSummary {

@@ -48,7 +48,6 @@ impl World {
         let log = Log::new(&plan, &domain);
         // On one shard the documents of a member under two owners are one document.
         let shards = if domain.has_children() && seed.is_multiple_of(2) { 3 } else { 1 };
-        let names = domain.projections.iter().map(|projection| projection.name()).collect();
         let chance = Chance { random, is_quiet: false, counts: BTreeMap::new(), trace: String::new() };
         Self {
             domain,
@@ -56,7 +55,7 @@ impl World {
             began: Instant::now(),
             chance: Mutex::new(chance),
             log: Mutex::new(log),
-            server: Mutex::new(Server::new(names, shards)),
+            server: Mutex::new(Server::new(shards)),
             group: Mutex::default(),
             letters: Mutex::default(),
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::buffers::Buffer;
 use crate::error::Result;
 use crate::json::push_text;
-use crate::plan::ChildKey;
+use crate::plan::{ChildKey, Projection};
 
 /// One write of a document. Its version makes repeats and late arrivals harmless
 /// (`version_type=external_gte`).
@@ -28,18 +28,25 @@ pub struct Write {
     begin: usize,
 }
 
+impl Write {
+    /// A delete that lies in no batch.
+    pub(crate) fn delete(id: &str, version: u64) -> Self {
+        Self { id: id.into(), version, body: None, items: 1, begin: 0 }
+    }
+}
+
 /// Writes to one projection's index, at most one for each document.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// Which projection, as an index into the list that the sink was opened with.
-    projection: usize,
+    /// The projection that the documents are of.
+    projection: Projection,
     bytes: Buffer,
     writes: Vec<Write>,
 }
 
 impl Batch {
     /// No writes yet; they are to come into `bytes`, which are empty.
-    pub fn new(projection: usize, bytes: Buffer) -> Self {
+    pub fn new(projection: Projection, bytes: Buffer) -> Self {
         Self { projection, bytes, writes: Vec::new() }
     }
 
@@ -92,8 +99,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Which projection, as an index into the list that the sink was opened with.
-    pub fn projection(&self) -> usize {
+    /// The projection that the documents are of.
+    pub fn projection(&self) -> Projection {
         self.projection
     }
 
@@ -131,7 +138,7 @@ impl Batch {
     }
 
     /// The same writes as two batches.
-    pub(crate) fn split((bytes, mut left): (Bytes, Vec<Write>), projection: usize) -> [Batch; 2] {
+    pub(crate) fn split((bytes, mut left): (Bytes, Vec<Write>), projection: Projection) -> [Batch; 2] {
         let mut right = left.split_off(left.len() / 2);
         let middle = right.first().map_or(bytes.len(), |write| write.begin);
         for write in &mut right {
@@ -171,9 +178,10 @@ fn push_action(out: &mut Vec<u8>, action: &str, id: &str, version: u64) {
 mod tests {
     use super::*;
     use crate::error::Error;
+    use crate::plan::CONTACTS;
 
     fn batch() -> Batch {
-        let mut batch = Batch::new(2, Buffer::default());
+        let mut batch = Batch::new(CONTACTS, Buffer::default());
         let mut push = |id: &str, document: Option<&[u8]>| {
             let make = |out: &mut Vec<u8>| {
                 out.extend_from_slice(document.unwrap_or(b"half"));
@@ -221,7 +229,7 @@ mod tests {
     #[test]
     fn a_child_is_routed_by_its_owner_and_one_that_moved_is_two_items() {
         let key = |owner: &str| crate::plan::child_key("contacts", owner, "c1");
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(CONTACTS, Buffer::default());
         let document = |out: &mut Vec<u8>| {
             out.extend_from_slice(b"{}");
             Ok(true)
@@ -236,20 +244,20 @@ mod tests {
         assert_eq!(lines[1], format!(r#"{{"index":{{"_id":"contacts/c1","routing":"o2",{rest}"#));
         assert_eq!(batch.writes().iter().map(|write| write.items).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(batch.document(&batch.writes()[0]), Some(&b"{}"[..]));
-        let [left, right] = Batch::split(batch.into_parts(), 0);
+        let [left, right] = Batch::split(batch.into_parts(), CONTACTS);
         assert!(left.bytes().starts_with(b"{\"delete") && right.bytes().starts_with(b"{\"index"));
     }
 
     #[test]
     fn a_split_keeps_every_write_with_its_lines() {
         let whole = batch();
-        let [left, right] = Batch::split(batch().into_parts(), 2);
+        let [left, right] = Batch::split(batch().into_parts(), CONTACTS);
         assert_eq!([left.bytes(), right.bytes()].concat(), whole.bytes());
         assert_eq!((left.writes().len(), right.writes().len()), (1, 2));
         assert_eq!(left.document(&left.writes()[0]), Some(&b"{}"[..]));
         assert_eq!(right.document(&right.writes()[0]), None);
         assert_eq!(right.document(&right.writes()[1]), Some(&b"{\"x\":1}"[..]));
-        let [first, second] = Batch::split(right.into_parts(), 2);
+        let [first, second] = Batch::split(right.into_parts(), CONTACTS);
         assert!(first.bytes().starts_with(b"{\"delete\"") && second.bytes().starts_with(b"{\"index\""));
     }
 }

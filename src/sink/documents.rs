@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::DocumentSink;
 use crate::error::{Error, Result};
+use crate::plan::Projection;
 
 /// Answers are kept to about this size.
 pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -55,7 +56,7 @@ pub trait Documents: DocumentSink {
     ///
     /// # Errors
     /// `Unavailable` while the index does not answer.
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>>;
+    async fn get(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<StoredDocument>>>;
 
     /// As [`Self::get`], of a concrete index that need not be open for writing.
     ///

@@ -1,6 +1,8 @@
 //! The indexes beside the live one, which a rebuild makes, fills, checks and puts behind the alias. With them goes the
 //! record by which a rebuild and the running instance hand the writing over.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use super::documents::Documents;
 use super::tenure::Tenure;
 use crate::error::{Error, Result};
 use crate::model::mapping::Shape;
+use crate::plan::Projection;
 use crate::position::{Positions, TopicPartition};
 
 /// How far a rebuild is. Each phase is written down before it begins.
@@ -211,8 +214,8 @@ pub struct Description {
 /// A move of the alias of one projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
-    /// The projection, as an index into the sink's list.
-    pub projection: usize,
+    /// The projection.
+    pub projection: Projection,
     /// Where the alias has to be still.
     pub from: Option<String>,
     /// Where it goes.
@@ -242,8 +245,8 @@ pub struct Orphan {
 /// The questions of a running instance about the aliases that its indexes are behind, beside its documents.
 #[async_trait]
 pub trait Aliases: Documents {
-    /// The concrete index behind each projection's alias.
-    async fn indexes_behind(&self) -> Result<Vec<Option<String>>>;
+    /// The concrete index behind each projection's alias. A projection whose alias stands for nothing is left out.
+    async fn indexes_behind(&self) -> Result<BTreeMap<Projection, String>>;
 
     /// As [`DocumentSink::open`](super::DocumentSink::open) with the mappings read anew: an instance that goes on with
     /// an index that was swapped in. A mapping that differs even so is only warned about, because documents do not
@@ -251,7 +254,7 @@ pub trait Aliases: Documents {
     async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>>;
 
     /// The projections whose index was built with another mapping than the one that is loaded.
-    async fn find_changed(&self, log_identity: &str) -> Result<Vec<usize>>;
+    async fn find_changed(&self, log_identity: &str) -> Result<Vec<Projection>>;
 
     /// Has the indexes that are written serve readers, with refreshes and replicas as their mappings want them, if they
     /// were made to be filled first. Then it takes the mark away by which readers see that an index is not full.
@@ -263,7 +266,7 @@ pub trait Aliases: Documents {
     ///
     /// # Errors
     /// Exit code 3 when an index refuses it.
-    async fn put_additions(&self) -> Result<Vec<usize>> {
+    async fn put_additions(&self) -> Result<Vec<Projection>> {
         Ok(Vec::new())
     }
 
@@ -287,19 +290,19 @@ pub trait Aliases: Documents {
         Ok(false)
     }
 
-    /// The record of each projection's rebuild, in order.
-    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>>;
+    /// The record of each projection's rebuild. A projection without a record is left out.
+    async fn rebuilds(&self) -> Result<BTreeMap<Projection, (Rebuild, Revision)>>;
 
     /// The record of one projection's rebuild.
-    async fn rebuild_of(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
-        self.rebuilds().await?.into_iter().nth(projection).ok_or_else(|| number_error(projection))
+    async fn rebuild_of(&self, projection: Projection) -> Result<Option<(Rebuild, Revision)>> {
+        Ok(self.rebuilds().await?.remove(&projection))
     }
 
     /// Writes (or, with `None`, removes) the record of a projection if it is still the one of `was`;
     /// false when it is not.
     async fn note_rebuild(
         &self,
-        projection: usize,
+        projection: Projection,
         record: Option<&Rebuild>,
         was: Option<&Revision>,
     ) -> Result<bool>;
@@ -311,20 +314,20 @@ pub trait Generations: Aliases {
     /// A name for a new index of `projection`.
     ///
     /// # Errors
-    /// When the sink has no projection of this number.
-    fn new_name(&self, projection: usize) -> Result<String>;
+    /// When the sink has no index of the projection.
+    fn new_name(&self, projection: Projection) -> Result<String>;
 
     /// Makes the index, empty and without refreshes and replicas, unless it is there.
-    async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()>;
+    async fn create(&self, projection: Projection, index: &str, log_identity: &str) -> Result<()>;
 
-    /// Opens these indexes, one for each projection in order, for writing.
-    async fn target(&self, indexes: Vec<String>) -> Result<()>;
+    /// Opens these indexes, one for each projection, for writing.
+    async fn target(&self, indexes: BTreeMap<Projection, String>) -> Result<()>;
 
     /// Gives up the indexes that [`Self::target`] opened, so that another process can write them.
     async fn release(&self);
 
     /// Restores the settings for service, waits for the primaries and a while for replicas.
-    async fn settle(&self, projection: usize, index: &str) -> Result<()>;
+    async fn settle(&self, projection: Projection, index: &str) -> Result<()>;
 
     /// How many documents the index holds, after a refresh.
     async fn count(&self, index: &str) -> Result<u64>;
@@ -337,21 +340,21 @@ pub trait Generations: Aliases {
 
     /// The index behind the alias of `projection`, beside the mapping that is wanted; `None` when there is
     /// none.
-    async fn describe(&self, projection: usize) -> Result<Option<Description>>;
+    async fn describe(&self, projection: Projection) -> Result<Option<Description>>;
 
     /// The hash of the mapping that `index` was built with, as it says; `None` when it says nothing.
     async fn hash_of(&self, index: &str) -> Result<Option<String>>;
 
     /// Where the documents that `index` was built with have another shape than those that are wanted of `projection`: parts
     /// of the model, or `shape`. Empty when they have the same, and when the index says nothing of itself.
-    async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>>;
+    async fn other_shape(&self, projection: Projection, index: &str) -> Result<Vec<String>>;
 
     /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to
     /// be sent again, which its writer is asked for.
-    async fn put_in_place(&self, projection: usize) -> Result<bool>;
+    async fn put_in_place(&self, projection: Projection) -> Result<bool>;
 
     /// Every index made for the alias of `projection`, by name, which is by age.
-    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>>;
+    async fn generations(&self, projection: Projection) -> Result<Vec<GenerationSummary>>;
 
     /// Deletes an index with the aliases that stand for it; one that is gone already is no error.
     async fn delete(&self, index: &str) -> Result<()>;
@@ -361,7 +364,7 @@ pub trait Generations: Aliases {
 /// changed since then, so that a later change counts again.
 pub(crate) async fn forget_rollback(
     sink: &dyn Aliases,
-    projection: usize,
+    projection: Projection,
     index: &str,
     hash: &str,
     found: Option<(Rebuild, Revision)>,
@@ -378,7 +381,7 @@ pub(crate) async fn forget_rollback(
 /// Notes in a projection's record that documents are to be sent again, or that they were; a rollback is forgotten with it.
 pub(crate) async fn note_sending(
     sink: &dyn Aliases,
-    projection: usize,
+    projection: Projection,
     index: &str,
     is_due: bool,
 ) -> Result<()> {
@@ -399,9 +402,12 @@ pub(crate) async fn note_sending(
     )))
 }
 
-/// The error for a number that no projection of a sink has.
-pub(crate) fn number_error(number: usize) -> Error {
-    Error::failure(format!("there is no index of number {number}; this is a bug, report it"))
+/// The error for a projection that a sink was not made for.
+pub(crate) fn projection_error(projection: Projection) -> Error {
+    Error::failure(format!(
+        "there is no index of the projection {}; this is a bug, report it",
+        projection.name()
+    ))
 }
 
 /// The error for an alias that stands for no index any more.

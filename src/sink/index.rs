@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::generations::Generations;
 use super::holding::Holding;
 use crate::error::{Error, Result};
+use crate::plan::Projection;
 
 /// A node of the server that holds the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub struct Node {
 #[async_trait]
 pub trait Index: Generations {
     /// All that is wrong with the index for a run, each with the key of the configuration. The mappings of the projections
-    /// with the numbers in `unread` are not looked at.
-    async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error>;
+    /// in `unread` are not looked at.
+    async fn check(&self, log_identity: Option<&str>, unread: &[Projection]) -> Vec<Error>;
 
     /// The product and the version of the server that holds the index; none of an index without a server.
     ///
@@ -36,7 +37,7 @@ pub trait Index: Generations {
     ///
     /// # Errors
     /// Those of the index.
-    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding>;
+    async fn find(&self, projection: Projection, id: &str, log_identity: Option<&str>) -> Result<Holding>;
 
     /// The health of the indexes behind the aliases, as the server has it: green, yellow or red. `None` when there are no
     /// indexes yet, and of an index without a server.

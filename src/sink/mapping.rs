@@ -7,11 +7,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::mapping::Shape;
+use crate::plan::Projection;
 use crate::sink::difference::{
     Call, MappingDifference, calls_for, differences, differences_of_embedded, shapes,
 };
 use crate::sink::generations::{Description, GenerationSummary, Rebuild};
-use crate::sink::mappings::Mappings;
+use crate::sink::mappings::{Mappings, join_children, paths_of_filters};
 use crate::time::compact;
 
 /// The settings that a load does without.
@@ -30,8 +31,9 @@ pub(crate) enum Fit {
 
 impl Fit {
     /// Says why an index with another mapping is written.
-    pub(crate) fn tell(self, projection: &str, index: &str) {
+    pub(crate) fn tell(self, projection: Projection, index: &str) {
         if self == Self::RolledBack {
+            let projection = projection.name();
             tracing::info!(
                 projection,
                 index,
@@ -45,7 +47,7 @@ impl Fit {
 /// Settings and mappings of an index.
 #[derive(Debug, Clone)]
 pub(crate) struct Mapping {
-    pub(crate) projection: String,
+    pub(crate) projection: Projection,
     /// The prefix of its alias and its indexes (`index.prefix`).
     prefix: String,
     pub(crate) body: Value,
@@ -91,7 +93,8 @@ impl Additions {
     }
 
     /// Logs the additions that were put in place.
-    pub(crate) fn tell(&self, projection: &str, index: &str) {
+    pub(crate) fn tell(&self, projection: Projection, index: &str) {
+        let projection = projection.name();
         let (differences, send_again) = (self.paths.join(", "), self.send_again);
         tracing::info!(
             projection,
@@ -115,8 +118,8 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
     }
 }
 
-/// The faults of mapping files, each with the number of its projection.
-pub(crate) type MappingFaults = Vec<(usize, Error)>;
+/// The faults of mapping files, each with its projection.
+pub(crate) type MappingFaults = Vec<(Projection, Error)>;
 
 impl Mapping {
     /// The mapping of each projection, and the fault of each file that cannot be read. The mapping of the model then
@@ -124,13 +127,16 @@ impl Mapping {
     ///
     /// # Errors
     /// When the model gives no mapping to a projection, which is a bug.
-    pub(crate) fn load_each(from: &Mappings, projections: &[&str]) -> Result<(Vec<Self>, MappingFaults)> {
+    pub(crate) fn load_each(
+        from: &Mappings,
+        projections: &[Projection],
+    ) -> Result<(Vec<Self>, MappingFaults)> {
         let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
-        for (number, projection) in projections.iter().enumerate() {
+        for projection in projections.iter().copied() {
             mappings.push(match Self::load(from, projection) {
                 Ok(mapping) => mapping,
                 Err(error) => {
-                    wrong.push((number, error));
+                    wrong.push((projection, error));
                     Self::of_model(from, projection)?
                 }
             });
@@ -139,17 +145,18 @@ impl Mapping {
     }
 
     /// The mapping that follows from the model. A file in the folder does not count.
-    fn of_model(from: &Mappings, projection: &str) -> Result<Self> {
+    fn of_model(from: &Mappings, projection: Projection) -> Result<Self> {
         let body: Value = serde_json::from_str(from.mapping_text(projection)?).map_err(|error| {
-            let what = format!("the model's mapping of {projection} is no JSON; this is a bug, report it");
+            let name = projection.name();
+            let what = format!("the model's mapping of {name} is no JSON; this is a bug, report it");
             Error::failure(what).because(error)
         })?;
         Ok(Self::of(from, projection, body))
     }
 
     /// `<projection>.json` of `folder`, or the one that follows from the model when the file is not there.
-    pub(crate) fn load(from: &Mappings, projection: &str) -> Result<Self> {
-        let path = from.folder.join(format!("{projection}.json"));
+    pub(crate) fn load(from: &Mappings, projection: Projection) -> Result<Self> {
+        let path = from.folder.join(format!("{}.json", projection.name()));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -169,12 +176,12 @@ impl Mapping {
         Ok(Self::of(from, projection, body))
     }
 
-    fn of(from: &Mappings, projection: &str, mut body: Value) -> Self {
-        from.join(projection, &mut body);
+    fn of(from: &Mappings, projection: Projection, mut body: Value) -> Self {
+        join_children(projection, &mut body);
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
-        let (shape, filtered) = (from.shape(projection), from.paths_of_filters(projection));
-        let (projection, prefix) = (projection.to_owned(), from.prefix.clone());
+        let (shape, filtered) = (from.shape(projection), paths_of_filters(projection));
+        let prefix = from.prefix.clone();
         Self { projection, prefix, body, hash, shape, filtered }
     }
 
@@ -281,7 +288,8 @@ impl Mapping {
 
     /// The own note of an index, which tells its making.
     fn meta(&self, log_identity: &str) -> Value {
-        let Self { projection, prefix, hash, .. } = self;
+        let Self { prefix, hash, .. } = self;
+        let projection = self.projection.name();
         let Shape { number, parts } = &self.shape;
         let mut meta = json!({
             "mapping_hash": hash, "shape": number, "log": log_identity, "projection": projection, "prefix": prefix,
@@ -318,7 +326,7 @@ impl Mapping {
 
     /// The error for a mapping that the index refuses.
     pub(crate) fn refusal_error(&self, reason: &str) -> Error {
-        let projection = &self.projection;
+        let projection = self.projection.name();
         if reason.contains("[join]") {
             return Error::usage(format!(
                 "the server has no fields of the type join, which layout = \"join\" of {projection} needs. Use a \
@@ -332,7 +340,7 @@ impl Mapping {
     }
 
     fn change_error(&self, index: &str) -> Error {
-        let projection = &self.projection;
+        let projection = self.projection.name();
         let message = format!(
             "the mapping of {projection} is no longer the one that {index} was built with; \
              run `tributary reindex {projection}`"
@@ -363,7 +371,7 @@ impl Mapping {
         };
         let other = self.other_shape(Some(meta));
         if !other.is_empty() {
-            let projection = &self.projection;
+            let projection = self.projection.name();
             let message = format!(
                 "{index} was built for documents of another shape than the model wants for {projection} now ({}). Run \
                  `tributary reindex {projection}`, which needs no log with --from state",
@@ -398,13 +406,14 @@ impl Mapping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
 
     #[test]
     fn the_hash_goes_by_content() {
         let folder = tempfile::tempdir().unwrap();
         let load = |text: &str| {
             std::fs::write(folder.path().join("contacts.json"), text).unwrap();
-            Mapping::load(&Mappings::of_built_in(folder.path()), "contacts").map(|mapping| mapping.hash)
+            Mapping::load(&Mappings::of_built_in(folder.path()), CONTACTS).map(|mapping| mapping.hash)
         };
         let one = load(r#"{"settings":{"a":1},"mappings":{"b":2}}"#).unwrap();
         assert_eq!(one, load(r#"{ "mappings": {"b":2}, "settings": {"a":1} }"#).unwrap());
@@ -425,7 +434,7 @@ mod tests {
         ] {
             let text = format!(r#"{{"settings":{{"refresh_interval":{interval}}},"mappings":{{}}}}"#);
             std::fs::write(folder.path().join("contacts.json"), text).unwrap();
-            let mapping = Mapping::load(&Mappings::of_built_in(folder.path()), "contacts").unwrap();
+            let mapping = Mapping::load(&Mappings::of_built_in(folder.path()), CONTACTS).unwrap();
             assert_eq!(mapping.refresh_interval(), seconds.map(Duration::from_secs_f64), "{interval}");
         }
     }
@@ -436,7 +445,7 @@ mod tests {
         let load = |settings: &str| {
             let text = format!(r#"{{"settings":{settings},"mappings":{{}}}}"#);
             std::fs::write(folder.path().join("contacts.json"), text).unwrap();
-            Mapping::load(&Mappings::of_built_in(folder.path()), "contacts").unwrap()
+            Mapping::load(&Mappings::of_built_in(folder.path()), CONTACTS).unwrap()
         };
         let flat = load(r#"{"index.number_of_replicas":2,"refresh_interval":"5s","number_of_shards":3}"#);
         let body = flat.loading_body("w", "w", "log");
@@ -459,8 +468,8 @@ mod tests {
     #[test]
     fn built_in_mappings_stand_in() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["organisations", "contacts", "hierarchy"] {
-            Mapping::load(&Mappings::of_built_in(folder.path()), name).unwrap();
+        for projection in [ORGANISATIONS, CONTACTS, HIERARCHY] {
+            Mapping::load(&Mappings::of_built_in(folder.path()), projection).unwrap();
         }
     }
 }

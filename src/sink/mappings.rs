@@ -47,12 +47,12 @@ impl Mappings {
     }
 
     /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
-    pub(crate) fn with_layouts(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+    pub(crate) fn with_layouts(mut self, layouts: impl IntoIterator<Item = (Projection, u64)>) -> Self {
         for (projection, layout) in layouts {
             let mut shape = self.shape(projection);
             shape.parts.insert("columns of the embedded index".to_owned(), format!("{layout:016x}"));
             shape.parts.insert("documents".to_owned(), SHAPE.to_string());
-            if let Some(derived) = self.derived.get_mut(projection) {
+            if let Some(derived) = self.derived.get_mut(projection.name()) {
                 derived.shape = Some(Shape::of(shape.parts));
             }
         }
@@ -60,28 +60,9 @@ impl Mappings {
     }
 
     /// The documents' shape.
-    pub(super) fn shape(&self, projection: &str) -> Shape {
-        let derived = self.derived.get(projection).and_then(|derived| derived.shape.clone());
+    pub(super) fn shape(&self, projection: Projection) -> Shape {
+        let derived = self.derived.get(projection.name()).and_then(|derived| derived.shape.clone());
         derived.unwrap_or(Shape { number: SHAPE, parts: BTreeMap::new() })
-    }
-
-    /// The paths of objects with any members that filters of a projection look into.
-    pub(super) fn paths_of_filters(&self, projection: &str) -> Vec<String> {
-        let search = self.plan.projection(projection).and_then(|projection| projection.get().search.as_ref());
-        let filters = search.iter().flat_map(|search| &search.filters);
-        filters.filter_map(|filter| filter.inside.clone()).collect()
-    }
-
-    /// Turns a mapping into one of documents with children, where the projection has any.
-    pub(super) fn join(&self, projection: &str, mapping: &mut Value) {
-        let joined = self.plan.projection(projection).into_iter().flat_map(Projection::child_embeds);
-        let embeds: Vec<&str> = joined.map(|(embed, _)| embed.name).collect();
-        join::apply(mapping, projection, &embeds);
-    }
-
-    /// A projection, when members of its documents are children.
-    pub(crate) fn with_children(&self, projection: &str) -> Option<Projection> {
-        self.plan.projection(projection).filter(|projection| projection.has_children())
     }
 
     /// The embeds of all projections whose members are children.
@@ -101,9 +82,22 @@ impl Mappings {
     ///
     /// # Errors
     /// When the model gives none to the projection, which is a bug.
-    pub(super) fn mapping_text(&self, projection: &str) -> Result<&str> {
-        self.derived.get(projection).map(|derived| derived.mapping.as_str()).ok_or_else(|| {
-            Error::failure(format!("the model gives no mapping to {projection}; this is a bug, report it"))
+    pub(super) fn mapping_text(&self, projection: Projection) -> Result<&str> {
+        let name = projection.name();
+        self.derived.get(name).map(|derived| derived.mapping.as_str()).ok_or_else(|| {
+            Error::failure(format!("the model gives no mapping to {name}; this is a bug, report it"))
         })
     }
+}
+
+/// The paths of objects with any members that filters of a projection look into.
+pub(super) fn paths_of_filters(projection: Projection) -> Vec<String> {
+    let filters = projection.get().search.iter().flat_map(|search| &search.filters);
+    filters.filter_map(|filter| filter.inside.clone()).collect()
+}
+
+/// Turns a mapping into one of documents with children, where the projection has any.
+pub(super) fn join_children(projection: Projection, mapping: &mut Value) {
+    let embeds: Vec<&str> = projection.child_embeds().map(|(embed, _)| embed.name).collect();
+    join::apply(mapping, projection.name(), &embeds);
 }

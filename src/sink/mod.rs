@@ -19,6 +19,7 @@ use async_trait::async_trait;
 pub use self::batch::{Batch, Write};
 pub use self::buffers::{Buffer, Buffers};
 use crate::error::Result;
+use crate::plan::Projection;
 
 /// The outcome of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,8 @@ impl Outcome {
 /// The state of an index when it was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexState {
+    /// The projection that it is of.
+    pub projection: Projection,
     /// The concrete index behind the alias.
     pub index: String,
     /// True when it was created just now, and is empty.
@@ -70,6 +73,9 @@ pub struct IndexState {
 /// The line of `status` on an index.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct IndexSummary {
+    /// The projection that it is of.
+    #[serde(skip)]
+    pub projection: Projection,
     /// The alias.
     pub alias: String,
     /// The concrete index behind it; empty when there is none.
@@ -116,7 +122,7 @@ pub trait DocumentSink: Send + Sync + 'static {
 
     /// The ids in the index of `projection`, in pages: pass the `cursor` of the page before;
     /// `None` begins. An answer without a cursor is the last page.
-    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage>;
+    async fn ids(&self, projection: Projection, cursor: Option<String>) -> Result<IdPage>;
 }
 
 /// A page of ids.

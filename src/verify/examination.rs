@@ -11,7 +11,7 @@ use super::verdict::{ExpectedDocument, Observation, Verdict, judge, observe};
 use super::walk::explain_surplus;
 use super::{Kind, Verifier};
 use crate::entity::Liveness;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::pipeline::versions::is_made_of_record;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection, own_entity};
@@ -105,14 +105,7 @@ impl Verifier {
         projection: Projection,
         ids: &[String],
     ) -> Result<Vec<Option<StoredDocument>>> {
-        let number = self.number(projection)?;
-        at_least_one(self.ask_patiently(|| self.sink.get(number, ids)).await?)
-    }
-
-    /// The number of a projection's index in the sink's order.
-    pub(super) fn number(&self, projection: Projection) -> Result<usize> {
-        let number = self.projections.iter().position(|known| *known == projection);
-        number.ok_or_else(|| Error::failure(format!("{} is not written by this instance", projection.name())))
+        at_least_one(self.ask_patiently(|| self.sink.get(projection, ids)).await?)
     }
 
     /// Asks the index; one that is away is asked again for a while.

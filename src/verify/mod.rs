@@ -155,7 +155,7 @@ pub struct Verifier {
     state: Arc<State>,
     /// The index, open.
     sink: Arc<dyn Documents>,
-    /// The projections, in the sink's order.
+    /// The projections of the sink.
     projections: Vec<Projection>,
     limits: Limits,
     /// The running instance; nothing moves, and nothing is repaired, without one.
@@ -165,8 +165,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A comparison with an open index, beside no running instance. `projections` are in the order of the index, and
-    /// `stop` ends the comparison early.
+    /// A comparison with an open index, beside no running instance. `projections` are those of the index, and `stop`
+    /// ends the comparison early.
     pub fn new(
         state: Arc<State>,
         sink: Arc<dyn Documents>,

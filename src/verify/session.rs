@@ -143,11 +143,10 @@ impl VerifySession<'_> {
     /// Every document of the index that the state calls for no document of.
     async fn check_documents_of_index(&mut self, mut every: Sampling) -> Result<()> {
         let (verifier, projection) = (self.verifier, self.projection);
-        let number = verifier.number(projection)?;
         verifier.ask_patiently(|| verifier.sink.refresh()).await?;
         let mut cursor = None;
         loop {
-            let page = verifier.ask_patiently(|| verifier.sink.ids(number, cursor.clone())).await?;
+            let page = verifier.ask_patiently(|| verifier.sink.ids(projection, cursor.clone())).await?;
             let state = Arc::clone(&verifier.state);
             let ids: Vec<String> = page.ids.into_iter().filter(|_| every.take()).collect();
             self.looked_at += ids.len() as u64;

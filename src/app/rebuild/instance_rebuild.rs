@@ -83,7 +83,7 @@ pub(in crate::app) async fn rebuild_reshaped(
 ) -> Result<()> {
     loop {
         let sink = adapters::sink(config)?;
-        let answer = retry_outage(stop, "the index", patience, async || find_reshaped(&*sink, config).await);
+        let answer = retry_outage(stop, "the index", patience, async || find_reshaped(&*sink).await);
         let Some(reshaped) = answer.await? else { return Ok(()) };
         if reshaped.is_empty() {
             return Ok(());
@@ -117,14 +117,11 @@ pub(in crate::app) async fn rebuild_reshaped(
 }
 
 /// The projections behind whose aliases are indexes of documents of another shape.
-async fn find_reshaped(sink: &dyn Generations, config: &Config) -> Result<Vec<String>> {
+async fn find_reshaped(sink: &dyn Generations) -> Result<Vec<&'static str>> {
     let mut reshaped = Vec::new();
-    for (number, (behind, name)) in
-        sink.indexes_behind().await?.iter().zip(&config.index.projections).enumerate()
-    {
-        let Some(index) = behind else { continue };
-        if !sink.other_shape(number, index).await?.is_empty() {
-            reshaped.push(name.clone());
+    for (projection, index) in sink.indexes_behind().await? {
+        if !sink.other_shape(projection, &index).await?.is_empty() {
+            reshaped.push(projection.name());
         }
     }
     Ok(reshaped)
@@ -140,9 +137,7 @@ async fn rebuild(
     if changed.is_empty() {
         return Ok(Standing::GoesOn);
     }
-    let named = config.index.projections.iter().enumerate();
-    let named = named.filter(|(number, _)| changed.contains(number)).map(|(_, name)| name.clone());
-    config.index.projections = named.collect();
+    config.index.projections = changed.iter().map(|projection| projection.name().to_owned()).collect();
     tracing::info!(
         projections = config.index.projections.join(", "),
         "the mapping or the model changed: rebuilding beside the live index"

@@ -6,6 +6,7 @@ use crate::app::adapters;
 use crate::cli::{Reindex, ReindexFrom};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::plan::Projection;
 use crate::reindex::session::{Folder, RebuildFrom, Session};
 use crate::reindex::{give_up, is_swapping};
 use crate::sink::generations::Generations;
@@ -76,17 +77,18 @@ pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Se
     };
     let sink = adapters::sink(&config)?;
     if session.is_rollback {
-        for (number, (projection, index)) in session.projections.iter().zip(&session.indexes).enumerate() {
-            check_shape(&*sink, (number, projection), index).await?;
+        for (projection, index) in session.indexes_of(&config.projections())? {
+            check_shape(&*sink, projection, &index).await?;
         }
         tracing::info!(indexes = session.indexes.join(", "), "the rollback that was begun goes on");
         return Ok(Standing::GoesOn);
     }
-    let Some((number, changed)) = first_changed(&*sink, session).await? else {
+    let changed = first_changed(&*sink, &config.projections(), session).await?;
+    let Some((projection, changed)) = changed else {
         tracing::info!(indexes = session.indexes.join(", "), "the rebuild that was begun goes on");
         return Ok(Standing::GoesOn);
     };
-    let projection = session.projection(number)?;
+    let projection = projection.name();
     let indexes = session.indexes.join(", ");
     if is_swapping(&*sink, session).await? {
         tracing::warn!(
@@ -107,15 +109,20 @@ pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Se
 }
 
 /// The first projection whose index is no longer the one that is wanted, with the reason; none when the session goes on.
-async fn first_changed(sink: &dyn Generations, session: &Session) -> Result<Option<(usize, &'static str)>> {
+async fn first_changed(
+    sink: &dyn Generations,
+    projections: &[Projection],
+    session: &Session,
+) -> Result<Option<(Projection, &'static str)>> {
     // A name ends with the hash of its mapping.
     let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
-    for (number, index) in session.indexes.iter().enumerate() {
-        if hash(index) != hash(&sink.new_name(number)?) {
-            return Ok(Some((number, "the mapping's file")));
+    for projection in projections.iter().copied() {
+        let index = session.index(projection)?;
+        if hash(index) != hash(&sink.new_name(projection)?) {
+            return Ok(Some((projection, "the mapping's file")));
         }
-        if !sink.other_shape(number, index).await?.is_empty() {
-            return Ok(Some((number, "the model")));
+        if !sink.other_shape(projection, index).await?.is_empty() {
+            return Ok(Some((projection, "the model")));
         }
     }
     Ok(None)
@@ -145,8 +152,11 @@ pub(super) fn keep(folder: &Folder, session: &Session) -> Result<()> {
 
 /// A session of new indexes.
 pub(super) async fn begin(config: &Config, sink: &dyn Generations, from: RebuildFrom) -> Result<Session> {
-    let indexes = new_names(sink, config.index.projections.len()).await?;
-    Ok(Session { indexes, previous: sink.indexes_behind().await?, is_new: true, ..blank(config, from) })
+    let projections = config.projections();
+    let indexes = new_names(sink, &projections).await?;
+    let mut behind = sink.indexes_behind().await?;
+    let previous = projections.iter().map(|projection| behind.remove(projection)).collect();
+    Ok(Session { indexes, previous, is_new: true, ..blank(config, from) })
 }
 
 fn blank(config: &Config, from: RebuildFrom) -> Session {
@@ -165,14 +175,14 @@ fn blank(config: &Config, from: RebuildFrom) -> Session {
 }
 
 /// Names that no index has: they hold the second.
-async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> {
+async fn new_names(sink: &dyn Generations, projections: &[Projection]) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for number in 0..count {
-        let generations = sink.generations(number).await?;
-        let mut name = sink.new_name(number)?;
+    for projection in projections.iter().copied() {
+        let generations = sink.generations(projection).await?;
+        let mut name = sink.new_name(projection)?;
         while generations.iter().any(|made| made.index == name) {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            name = sink.new_name(number)?;
+            name = sink.new_name(projection)?;
         }
         names.push(name);
     }
@@ -184,27 +194,27 @@ async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, al
     let behind = sink.indexes_behind().await?;
     let records = sink.rebuilds().await?;
     let mut session = Session { projections: Vec::new(), is_rollback: true, ..blank(config, from) };
-    for (number, (projection, current)) in config.index.projections.iter().zip(behind).enumerate() {
-        let Some(current) = current else { continue };
-        let generations = sink.generations(number).await?;
-        let noted = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
+    for (projection, current) in behind {
+        let name = projection.name();
+        let generations = sink.generations(projection).await?;
+        let noted = records.get(&projection).map(|(record, _)| record);
         let noted = noted.filter(|record| record.index == current).and_then(|record| record.previous.clone());
         let is_there = |index: &String| generations.iter().any(|made| made.index == *index);
         let older = || generations.iter().map(|made| &made.index).rfind(|index| **index < current).cloned();
         match noted.filter(is_there).or_else(older) {
             Some(index) => {
-                check_shape(sink, (number, projection), &index).await?;
-                session.projections.push(projection.clone());
-                session.rolled_back_from.push(hash_left_for(sink, number, &index).await?);
+                check_shape(sink, projection, &index).await?;
+                session.projections.push(name.to_owned());
+                session.rolled_back_from.push(hash_left_for(sink, projection, &index).await?);
                 session.indexes.push(index);
                 session.previous.push(Some(current));
             }
             None if all => {
-                tracing::info!(projection, index = current, "there is no index before this one");
+                tracing::info!(projection = name, index = current, "there is no index before this one");
             }
             None => {
                 return Err(Error::failure(format!(
-                    "{projection}: there is no index before {current} to go back to"
+                    "{name}: there is no index before {current} to go back to"
                 )));
             }
         }
@@ -217,21 +227,26 @@ async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, al
 
 /// Refuses a rollback to an index that was built for documents of another shape, because it would be filled with those of the
 /// configured model.
-async fn check_shape(sink: &dyn Generations, (number, projection): (usize, &str), index: &str) -> Result<()> {
-    let other = sink.other_shape(number, index).await?;
+async fn check_shape(sink: &dyn Generations, projection: Projection, index: &str) -> Result<()> {
+    let other = sink.other_shape(projection, index).await?;
     if other.is_empty() {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "{projection}: {index} was built by another model or version ({}). A rollback would fill it with documents of \
+        "{}: {index} was built by another model or version ({}). A rollback would fill it with documents of \
          the present one. Restore the model of the index, then run the command again",
+        projection.name(),
         other.join(", ")
     )))
 }
 
 /// The hash of the mapping's file, which a rollback to `index` leaves aside; none when `index` was built with that file.
-async fn hash_left_for(sink: &dyn Generations, number: usize, index: &str) -> Result<Option<String>> {
-    let Some(left) = sink.describe(number).await? else { return Ok(None) };
+async fn hash_left_for(
+    sink: &dyn Generations,
+    projection: Projection,
+    index: &str,
+) -> Result<Option<String>> {
+    let Some(left) = sink.describe(projection).await? else { return Ok(None) };
     let built_with = sink.hash_of(index).await?;
     Ok(Some(left.hash).filter(|hash| built_with.as_ref() != Some(hash)))
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::InstanceClient;
 use crate::pipeline::status::Status;
+use crate::plan::Projection;
 use crate::shutdown::Shutdown;
 use crate::sink::difference::Call;
 use crate::sink::generations::Generations;
@@ -29,31 +30,36 @@ pub(super) async fn put(
     let answer = retry_outage(stop, "the index", patience, async || sink.rebuilds().await);
     let records = answer.await?.ok_or_else(stop_error)?;
     let (mut done, mut sending) = (Vec::new(), Vec::new());
-    for (number, projection) in config.index.projections.iter().enumerate() {
-        let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
-        let Some(found) = sink.describe(number).await? else { continue };
+    for projection in config.projections() {
+        let record = records.get(&projection).map(|(record, _)| record);
+        let Some(found) = sink.describe(projection).await? else { continue };
         let index = found.index.clone();
-        let report = dry_run::report(projection, found, None);
+        let report = dry_run::report(projection.name(), found, None);
         let is_addition = report.hash_differs && report.calls_for == Call::Addition;
         if !is_addition || record.is_some_and(|record| record.is_under_way()) {
             continue;
         }
-        if sink.put_in_place(number).await? {
-            sending.push(number);
+        if sink.put_in_place(projection).await? {
+            sending.push(projection);
         }
-        done.push((projection.clone(), index, sending.contains(&number)));
+        done.push((projection, index, sending.contains(&projection)));
     }
     if !sending.is_empty() {
         send(config, sink, &sending, stop).await?;
     }
     for (projection, index, is_sent) in &done {
-        rebuild_output::in_place(format, projection, index, *is_sent);
+        rebuild_output::in_place(format, projection.name(), index, *is_sent);
     }
-    Ok(done.into_iter().map(|(projection, ..)| projection).collect())
+    Ok(done.into_iter().map(|(projection, ..)| projection.name().to_owned()).collect())
 }
 
 /// Waits until every document of these projections was sent again.
-async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], stop: &Shutdown) -> Result<()> {
+async fn send(
+    config: &Config,
+    sink: &dyn Generations,
+    projections: &[Projection],
+    stop: &Shutdown,
+) -> Result<()> {
     if InstanceClient::find(config).await.is_none() {
         let options = FollowOptions { until_end: true, ..FollowOptions::default() };
         follow(config.clone(), options, None, Arc::<Status>::default(), stop.clone()).await?;
@@ -69,9 +75,9 @@ async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], st
     Ok(())
 }
 
-async fn are_sent(sink: &dyn Generations, projections: &[usize]) -> Result<bool> {
-    for number in projections {
-        if sink.describe(*number).await?.is_some_and(|found| found.mapping_hash() != Some(&found.hash)) {
+async fn are_sent(sink: &dyn Generations, projections: &[Projection]) -> Result<bool> {
+    for projection in projections {
+        if sink.describe(*projection).await?.is_some_and(|found| found.mapping_hash() != Some(&found.hash)) {
             return Ok(false);
         }
     }

@@ -18,16 +18,16 @@ const RATE_ASSUMED: f64 = 5_000.0;
 /// Prints a report of each projection.
 pub(super) async fn run(config: &Config, format: OutputFormat, sink: &dyn Generations) -> Result<()> {
     let records = sink.rebuilds().await?;
-    for (number, projection) in config.index.projections.iter().enumerate() {
-        let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
+    for projection in config.projections() {
+        let (name, record) = (projection.name(), records.get(&projection).map(|(record, _)| record));
         let measured = record.map(|record| record.progress.load_rate);
-        match sink.describe(number).await? {
+        match sink.describe(projection).await? {
             Some(found) => {
                 let is_kept = record.is_some_and(|record| record.keeps(&found.index, &found.hash));
-                let report = report(projection, found, measured);
+                let report = report(name, found, measured);
                 show(format, &if is_kept { report.after_rollback() } else { report })?;
             }
-            None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
+            None => tracing::info!(projection = name, "there is no index yet; `tributary run` makes it"),
         }
     }
     warn_of_gone(sink).await?;

@@ -233,6 +233,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::CONTACTS;
 
     fn report() -> Value {
         json!({
@@ -245,8 +246,12 @@ mod tests {
 
     #[test]
     fn the_text_says_where_an_instance_answers_what_waits_and_what_the_index_holds() {
-        let indexes =
-            [IndexSummary { alias: "contacts".to_owned(), index: "contacts-1".to_owned(), documents: 12 }];
+        let indexes = [IndexSummary {
+            projection: CONTACTS,
+            alias: "contacts".to_owned(),
+            index: "contacts-1".to_owned(),
+            documents: 12,
+        }];
         let report = report();
         let shown = ReportText { report: &report, indexes: Some(&indexes), state: Path::new("s") };
         let text = shown.lines(false).join("\n");

@@ -25,7 +25,7 @@ pub struct Chunk {
 /// The parts that make chunks.
 pub struct ChunkContext<'a> {
     state: &'a State,
-    /// The projections, in the sink's order.
+    /// The projections that are written.
     projections: &'a [Projection],
     limits: Limits,
     /// The versions of foreign writes.
@@ -83,13 +83,13 @@ pub fn make_chunk(
     (documents_max, bytes_max): (usize, usize),
 ) -> Result<Chunk> {
     let ChunkContext { state, projections, limits, bases, takes, is_untouched, buffers, ids_max } = *context;
-    let number = projections.iter().position(|of| *of == projection);
-    let number = number.ok_or_else(|| {
-        Error::failure(format!("{} has a backfill and is not written by this instance", projection.name()))
-    })?;
+    if !projections.contains(&projection) {
+        let name = projection.name();
+        return Err(Error::failure(format!("{name} has a backfill and is not written by this instance")));
+    }
     let snapshot = state.snapshot()?;
     let moment = (snapshot.progress(), state.is_partial());
-    let mut maker = Maker::new(moment, number, limits, bases, buffers.take(room(bytes_max)));
+    let mut maker = Maker::new(moment, projection, limits, bases, buffers.take(room(bytes_max)));
     let mut pass = Pass::new(&snapshot, projection, cursor)?;
     let (mut count, mut passed) = (0, 0);
     while pass.advance()? {

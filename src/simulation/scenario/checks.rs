@@ -41,8 +41,8 @@ impl Scenario {
     pub(super) fn compare(&self) -> Result<(), String> {
         let expected = self.world.domain.documents(&self.world.log.lock().unwrap().events());
         let server = self.world.server.lock().unwrap();
-        for (number, projection) in self.world.domain.projections.iter().enumerate() {
-            let index = server.index_behind(number).ok_or("an alias is gone")?;
+        for projection in &self.world.domain.projections {
+            let index = server.index_behind(*projection).ok_or("an alias is gone")?;
             let name = projection.name();
             let mut left = expected[name].clone();
             for (id, found) in &index.documents() {

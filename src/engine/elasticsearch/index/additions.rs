@@ -45,7 +45,7 @@ pub(super) async fn put(
         client.put(&path, &json!({"index": additions.settings})).await.map_err(refused)?;
     }
     client.put(&IndicesPutMappingParts::Index(&[index]).url(), &body).await.map_err(refused)?;
-    additions.tell(&mapping.projection, index);
+    additions.tell(mapping.projection, index);
     Ok(additions.send_again)
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn note(
         whole.insert("tributary".to_owned(), json!(own));
     }
     client.put(&IndicesPutMappingParts::Index(&[index]).url(), &json!({"_meta": whole})).await?;
-    tracing::info!(projection = mapping.projection, index, "every document was sent again");
+    tracing::info!(projection = mapping.projection.name(), index, "every document was sent again");
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn refusal_error(error: Error, mapping: &Mapping, index: &str) -> Error {
     if error.kind() == ErrorKind::Unavailable {
         return error;
     }
-    let projection = &mapping.projection;
+    let projection = mapping.projection.name();
     let what = format!(
         "the additions to the mapping of {projection} are not taken by {index}; correct the file, or run `tributary reindex \
          {projection} --rebuild`"

@@ -57,18 +57,18 @@ async fn find(
     let indexes = indexes_behind(client, alias).await?;
     let Some(index) = one(alias, &indexes)? else { return Ok(None) };
     let live = LiveIndex::get(client, index).await?;
-    check(&live, alias, mapping, log_identity, record)?.tell(&mapping.projection, index);
+    check(&live, alias, mapping, log_identity, record)?.tell(mapping.projection, index);
     effective_form::check(client, &live, mapping, false).await?;
-    go_on(client, live).await.map(Some)
+    go_on(client, mapping, live).await.map(Some)
 }
 
 /// The state of an index that was there before, which can be written from here on.
-async fn go_on(client: &ClusterClient, live: LiveIndex) -> Result<IndexState> {
+async fn go_on(client: &ClusterClient, mapping: &Mapping, live: LiveIndex) -> Result<IndexState> {
     if !live.has_alias(&writer(&live.index)) {
         put_writer(client, &live.index).await?;
     }
     let is_filling = live.is_filling();
-    Ok(IndexState { index: live.index, created: false, is_filling })
+    Ok(IndexState { projection: mapping.projection, index: live.index, created: false, is_filling })
 }
 
 /// As [`open`], for an index that was put behind the alias while this instance ran.
@@ -86,7 +86,7 @@ pub(super) async fn adopt(
         indexes_behind(client, alias).await?.into_iter().next().ok_or_else(|| nothing_behind(alias))?;
     let live = LiveIndex::get(client, &index).await?;
     mapping.check_shape(live.meta(), alias, &index, log_identity)?;
-    go_on(client, live).await
+    go_on(client, mapping, live).await
 }
 
 async fn create(
@@ -106,7 +106,7 @@ async fn create(
         if creation::create(client, mapping, &index, &body).await? {
             effective_form::check_made(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
-            return Ok(IndexState { index, created: true, is_filling: true });
+            return Ok(IndexState { projection: mapping.projection, index, created: true, is_filling: true });
         }
         if let Some(state) = find(client, alias, mapping, log_identity, None).await? {
             tracing::info!(alias, index = state.index, "another instance created the index first");

@@ -11,20 +11,21 @@ use super::live_index::LiveIndex;
 use super::transport::Method;
 use super::{ElasticsearchSink, aliases, effective_form};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Projection;
 use crate::sink::generations::Aliases;
 use crate::sink::mapping::Mapping;
 
 impl ElasticsearchSink {
     /// All that is wrong with the cluster for a run, each with the key of the configuration. Makes and changes nothing,
-    /// unless the user may not have a mapping judged otherwise. The mappings of the projections with the numbers in
-    /// `unread` are not looked at.
-    pub(super) async fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+    /// unless the user may not have a mapping judged otherwise. The mappings of the projections in `unread` are not
+    /// looked at.
+    pub(super) async fn check_all(&self, log_identity: Option<&str>, unread: &[Projection]) -> Vec<Error> {
         if let Err(error) = self.check_server().await {
             return vec![error.about("index.url")];
         }
         let mut wrong = Vec::new();
-        for number in 0..self.mappings.len() {
-            let mapping = match self.translate_mapping(number).await {
+        for Mapping { projection, .. } in &self.mappings {
+            let mapping = match self.translate_mapping(*projection).await {
                 Ok(mapping) => mapping,
                 Err(error) => {
                     wrong.push(error.about("index.mappings"));
@@ -32,8 +33,8 @@ impl ElasticsearchSink {
                 }
             };
             let mapping = &mapping;
-            let is_read = !unread.contains(&number);
-            match self.check_alias(number, mapping, log_identity.filter(|_| is_read)).await {
+            let is_read = !unread.contains(projection);
+            match self.check_alias(mapping, log_identity.filter(|_| is_read)).await {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
                     wrong.push(error.about("index.mappings"));
                 }
@@ -66,20 +67,15 @@ impl ElasticsearchSink {
     }
 
     /// That the alias is free, or stands for one index that `run` goes on with, which is answered.
-    async fn check_alias(
-        &self,
-        number: usize,
-        mapping: &Mapping,
-        log_identity: Option<&str>,
-    ) -> Result<Option<LiveIndex>> {
-        let alias = self.alias(number)?;
+    async fn check_alias(&self, mapping: &Mapping, log_identity: Option<&str>) -> Result<Option<LiveIndex>> {
+        let alias = &self.alias(mapping.projection);
         let indexes = aliases::indexes_behind(&self.client, alias).await?;
         let Some(index) = aliases::one(alias, &indexes)? else {
             return aliases::check_free(&self.client, alias).await.map(|()| None);
         };
         let live = LiveIndex::get(&self.client, index).await?;
         let Some(log_identity) = log_identity else { return Ok(Some(live)) };
-        let record = self.rebuild_of(number).await?.map(|(record, _)| record);
+        let record = self.rebuild_of(mapping.projection).await?.map(|(record, _)| record);
         aliases::check(&live, alias, mapping, log_identity, record.as_ref())?;
         Ok(Some(live))
     }
@@ -90,7 +86,7 @@ impl ElasticsearchSink {
         if let Some(live) = live {
             return effective_form::check(&self.client, live, mapping, false).await;
         }
-        let index = mapping.index_name(&format!("{}{}", self.prefix, mapping.projection));
+        let index = mapping.index_name(&self.alias(mapping.projection));
         let path = IndicesSimulateIndexTemplateParts::Name(&index).url();
         let (status, answer) = self.client.ask(Method::POST, &path, None).await?;
         match answer.get("template").filter(|_| status == 200) {

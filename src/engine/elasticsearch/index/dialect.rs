@@ -153,7 +153,7 @@ impl Dialect {
 
 /// The field that stands for one of the type `flattened` on OpenSearch.
 fn flat_object(flattened: &Map<String, Value>, path: &str, mapping: &Mapping) -> Result<Map<String, Value>> {
-    let projection = &mapping.projection;
+    let projection = mapping.projection.name();
     // Nothing limits the depth of a `flat_object`.
     let is_sayable = |name: &str| matches!(name, "type" | "depth_limit" | "ignore_above");
     if let Some(name) = flattened.keys().find(|name| !is_sayable(name)) {
@@ -181,7 +181,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = json!({"mappings": {"properties": fields}}).to_string();
         std::fs::write(folder.path().join("organisations.json"), text).unwrap();
-        let mapping = Mapping::load(&Mappings::of_built_in(folder.path()), "organisations").unwrap();
+        let mapping =
+            Mapping::load(&Mappings::of_built_in(folder.path()), crate::plan::ORGANISATIONS).unwrap();
         let translated = Dialect::of(product, version).translate(&mapping)?;
         assert_eq!(translated.hash, mapping.hash, "the file decides");
         Ok(translated.body["mappings"]["properties"].clone())

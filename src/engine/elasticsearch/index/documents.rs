@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::ElasticsearchSink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{ChildKey, is_held, key_of};
+use crate::plan::{ChildKey, Projection, is_held, key_of};
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, StoredDocument, VersionPage};
 
 /// How many ids one page holds.
@@ -95,7 +95,7 @@ fn next_at_once(at_once: usize, documents: &[Option<StoredDocument>]) -> usize {
 
 #[async_trait]
 impl Documents for ElasticsearchSink {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
+    async fn get(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         self.get_of(&self.index(projection)?, ids).await
     }
 

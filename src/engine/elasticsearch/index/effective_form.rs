@@ -76,13 +76,13 @@ pub(super) async fn check(
             (what, "start again; the index was empty and is deleted".to_owned())
         }
         BreakingDifference::Mapping(what) => {
-            (what, format!("run `tributary reindex {}`", mapping.projection))
+            (what, format!("run `tributary reindex {}`", mapping.projection.name()))
         }
     };
     Err(Error::failure(format!(
         "the index {index} has {what}, and does not keep documents as they are sent. Take it out of the index \
          template that it comes from, then {then}; or ask for it in the mapping of {}",
-        mapping.projection
+        mapping.projection.name()
     )))
 }
 
@@ -100,7 +100,7 @@ pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> 
     Err(Error::failure(format!(
         "an index template would give a new index such as {index} {what}, and it would not keep documents as they are \
          sent. Take it out of the index template, or ask for it in the mapping of {}",
-        mapping.projection
+        mapping.projection.name()
     )))
 }
 

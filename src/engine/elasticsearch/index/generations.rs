@@ -1,5 +1,6 @@
 //! Indexes beside the live one, and the records of rebuilds, on Elasticsearch.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,8 +14,11 @@ use serde_json::{Value, json};
 
 use super::client::ClusterClient;
 use super::live_index::LiveIndex;
-use super::{ElasticsearchSink, OpenIndexes, additions, aliases, creation, effective_form, own_aliases};
+use super::{
+    ElasticsearchSink, OpenIndexes, additions, aliases, by_projection, creation, effective_form, own_aliases,
+};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Projection;
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
@@ -104,10 +108,10 @@ impl ElasticsearchSink {
     async fn check_moves(&self, moves: &[Move]) -> Result<Vec<Value>> {
         let mut actions = Vec::new();
         for alias_move in moves {
-            let alias = self.alias(alias_move.projection)?;
-            let behind = aliases::indexes_behind(&self.client, alias).await?;
+            let alias = self.alias(alias_move.projection);
+            let behind = aliases::indexes_behind(&self.client, &alias).await?;
             if behind != alias_move.from.iter().cloned().collect::<Vec<_>>() {
-                return Err(move_error(alias, alias_move, &behind.join(", ")));
+                return Err(move_error(&alias, alias_move, &behind.join(", ")));
             }
             if let Some(from) = &alias_move.from {
                 actions.push(json!({"remove": {"index": from, "alias": alias, "must_exist": true}}));
@@ -167,10 +171,11 @@ async fn summary(
 
 #[async_trait]
 impl Aliases for ElasticsearchSink {
-    async fn indexes_behind(&self) -> Result<Vec<Option<String>>> {
-        let mut found = Vec::new();
-        for alias in &self.aliases {
-            found.push(aliases::indexes_behind(&self.client, alias).await?.into_iter().next());
+    async fn indexes_behind(&self) -> Result<BTreeMap<Projection, String>> {
+        let mut found = BTreeMap::new();
+        for Mapping { projection, .. } in &self.mappings {
+            let behind = aliases::indexes_behind(&self.client, &self.alias(*projection)).await?;
+            found.extend(behind.into_iter().next().map(|index| (*projection, index)));
         }
         Ok(found)
     }
@@ -178,25 +183,26 @@ impl Aliases for ElasticsearchSink {
     async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>> {
         let mappings = self.load_mappings().await?;
         let mut states = Vec::new();
-        for (alias, mapping) in self.aliases.iter().zip(&mappings) {
-            states.push(aliases::adopt(&self.client, alias, mapping, log_identity).await?);
+        for mapping in &mappings {
+            let alias = self.alias(mapping.projection);
+            states.push(aliases::adopt(&self.client, &alias, mapping, log_identity).await?);
         }
-        self.set_opened(states.iter().map(|state| state.index.clone()).collect()).await;
+        self.set_opened(by_projection(&states)).await;
         Ok(states)
     }
 
-    async fn find_changed(&self, log_identity: &str) -> Result<Vec<usize>> {
+    async fn find_changed(&self, log_identity: &str) -> Result<Vec<Projection>> {
         let mut changed = Vec::new();
         let (mappings, records) = (self.translate_mappings().await?, self.rebuilds().await?);
-        let pairs = self.aliases.iter().zip(&mappings).zip(&records);
-        for (number, ((alias, mapping), record)) in pairs.enumerate() {
-            let Some(index) = aliases::indexes_behind(&self.client, alias).await?.into_iter().next() else {
+        for mapping in &mappings {
+            let (projection, alias) = (mapping.projection, self.alias(mapping.projection));
+            let Some(index) = aliases::indexes_behind(&self.client, &alias).await?.into_iter().next() else {
                 continue;
             };
-            let record = record.as_ref().map(|(record, _)| record);
+            let record = records.get(&projection).map(|(record, _)| record);
             let live = LiveIndex::get(&self.client, &index).await?;
-            match aliases::check(&live, alias, mapping, log_identity, record) {
-                Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
+            match aliases::check(&live, &alias, mapping, log_identity, record) {
+                Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(projection),
                 checked => drop(checked?),
             }
         }
@@ -204,11 +210,11 @@ impl Aliases for ElasticsearchSink {
     }
 
     async fn serve(&self) -> Result<()> {
-        for (mapping, index) in self.mappings.iter().zip(self.open_indexes().indexes) {
+        for (projection, index) in self.open_indexes().indexes {
             // Of an index that is gone the writes tell.
             let Some(live) = LiveIndex::find(&self.client, &index).await? else { continue };
             if live.setting("refresh_interval") == Some(&json!("-1"))
-                && self.give_service_settings(mapping, &index).await?
+                && self.give_service_settings(self.mapping(projection)?, &index).await?
             {
                 tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
             }
@@ -222,16 +228,17 @@ impl Aliases for ElasticsearchSink {
         Ok(())
     }
 
-    async fn put_additions(&self) -> Result<Vec<usize>> {
+    async fn put_additions(&self) -> Result<Vec<Projection>> {
         let (mappings, records) = (self.translate_mappings().await?, self.rebuilds().await?);
-        let mut to_send = Vec::new();
-        let pairs = mappings.iter().zip(self.open_indexes().indexes).zip(&records);
-        for (number, ((mapping, index), record)) in pairs.enumerate() {
-            let record = record.as_ref().map(|(record, _)| record);
-            if additions::put(&self.client, mapping, &index, record).await? {
-                to_send.push(number);
+        let (mut to_send, opened) = (Vec::new(), self.open_indexes().indexes);
+        for mapping in &mappings {
+            let projection = mapping.projection;
+            let Some(index) = opened.get(&projection) else { continue };
+            let record = records.get(&projection).map(|(record, _)| record);
+            if additions::put(&self.client, mapping, index, record).await? {
+                to_send.push(projection);
             } else if record.is_some_and(|record| record.sends_again) {
-                note_sending(self, number, &index, false).await?;
+                note_sending(self, projection, index, false).await?;
             }
         }
         Ok(to_send)
@@ -239,11 +246,10 @@ impl Aliases for ElasticsearchSink {
 
     async fn note_additions(&self) -> Result<()> {
         let records = self.rebuilds().await?;
-        let pairs = self.mappings.iter().zip(self.open_indexes().indexes).zip(&records);
-        for (number, ((mapping, index), record)) in pairs.enumerate() {
-            let record = record.as_ref().map(|(record, _)| record);
-            additions::note(&self.client, mapping, &index, record).await?;
-            note_sending(self, number, &index, false).await?;
+        for (projection, index) in self.open_indexes().indexes {
+            let record = records.get(&projection).map(|(record, _)| record);
+            additions::note(&self.client, self.mapping(projection)?, &index, record).await?;
+            note_sending(self, projection, &index, false).await?;
         }
         Ok(())
     }
@@ -282,23 +288,25 @@ impl Aliases for ElasticsearchSink {
         })
     }
 
-    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
-        let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
+    async fn rebuilds(&self) -> Result<BTreeMap<Projection, (Rebuild, Revision)>> {
+        let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.name()).collect();
         let path = format!("{}?{ROUTED}", MgetParts::Index(&self.records()).url());
         let found = self.client.post_if_there(&path, Some(&json!({ "ids": ids }))).await?;
         let found = found.as_ref().and_then(|found| found.get("docs")).and_then(Value::as_array);
-        (0..ids.len())
-            .map(|number| found.and_then(|found| found.get(number)).map_or(Ok(None), read_record))
-            .collect()
+        let mut records = BTreeMap::new();
+        for (mapping, found) in self.mappings.iter().zip(found.into_iter().flatten()) {
+            records.extend(read_record(found)?.map(|record| (mapping.projection, record)));
+        }
+        Ok(records)
     }
 
     async fn note_rebuild(
         &self,
-        projection: usize,
+        projection: Projection,
         record: Option<&Rebuild>,
         was: Option<&Revision>,
     ) -> Result<bool> {
-        let id = &self.mapping(projection)?.projection;
+        let id = self.mapping(projection)?.projection.name();
         if was.is_none() {
             self.make_records().await?;
         }
@@ -310,11 +318,11 @@ impl Aliases for ElasticsearchSink {
 
 #[async_trait]
 impl Generations for ElasticsearchSink {
-    fn new_name(&self, projection: usize) -> Result<String> {
-        Ok(self.mapping(projection)?.index_name(self.alias(projection)?))
+    fn new_name(&self, projection: Projection) -> Result<String> {
+        Ok(self.mapping(projection)?.index_name(&self.alias(projection)))
     }
 
-    async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
+    async fn create(&self, projection: Projection, index: &str, log_identity: &str) -> Result<()> {
         let mapping = self.translate_mapping(projection).await?;
         if let Some(live) = LiveIndex::find(&self.client, index).await? {
             return effective_form::check(&self.client, &live, &mapping, false).await;
@@ -326,8 +334,8 @@ impl Generations for ElasticsearchSink {
         effective_form::check_made(&self.client, index, &mapping, is_new).await
     }
 
-    async fn target(&self, indexes: Vec<String>) -> Result<()> {
-        for index in &indexes {
+    async fn target(&self, indexes: BTreeMap<Projection, String>) -> Result<()> {
+        for index in indexes.values() {
             let Some(live) = LiveIndex::find(&self.client, index).await? else {
                 return Err(Error::failure(format!(
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
@@ -345,7 +353,7 @@ impl Generations for ElasticsearchSink {
         *self.opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = OpenIndexes::default();
     }
 
-    async fn settle(&self, projection: usize, index: &str) -> Result<()> {
+    async fn settle(&self, projection: Projection, index: &str) -> Result<()> {
         self.give_service_settings(self.mapping(projection)?, index).await?;
         self.wait_for_primaries(index).await?;
         if !self.has_health(index, "green").await? {
@@ -373,14 +381,14 @@ impl Generations for ElasticsearchSink {
             .map(|_| ())
     }
 
-    async fn describe(&self, projection: usize) -> Result<Option<Description>> {
-        let alias = self.alias(projection)?;
-        let behind = aliases::indexes_behind(&self.client, alias).await?;
+    async fn describe(&self, projection: Projection) -> Result<Option<Description>> {
+        let alias = self.alias(projection);
+        let behind = aliases::indexes_behind(&self.client, &alias).await?;
         let Some(index) = behind.into_iter().next() else { return Ok(None) };
         let mapping = self.translate_mapping(projection).await?;
         let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
-        let summary = summary(&self.client, alias, &index, &live).await?;
+        let summary = summary(&self.client, &alias, &index, &live).await?;
         Ok(Some(mapping.describe(summary, live, false)))
     }
 
@@ -390,14 +398,14 @@ impl Generations for ElasticsearchSink {
         Ok(meta.and_then(|meta| meta.get("mapping_hash")?.as_str().map(str::to_owned)))
     }
 
-    async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
+    async fn other_shape(&self, projection: Projection, index: &str) -> Result<Vec<String>> {
         let mapping = self.translate_mapping(projection).await?;
         let live = LiveIndex::find(&self.client, index).await?;
         Ok(mapping.other_shape(live.as_ref().and_then(LiveIndex::meta)))
     }
 
-    async fn put_in_place(&self, projection: usize) -> Result<bool> {
-        let behind = aliases::indexes_behind(&self.client, self.alias(projection)?).await?;
+    async fn put_in_place(&self, projection: Projection) -> Result<bool> {
+        let behind = aliases::indexes_behind(&self.client, &self.alias(projection)).await?;
         let Some(index) = behind.into_iter().next() else { return Ok(false) };
         let mapping = self.translate_mapping(projection).await?;
         let send_again = additions::put(&self.client, &mapping, &index, None).await?;
@@ -407,8 +415,8 @@ impl Generations for ElasticsearchSink {
         Ok(send_again)
     }
 
-    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
-        let alias = self.alias(projection)?;
+    async fn generations(&self, projection: Projection) -> Result<Vec<GenerationSummary>> {
+        let alias = self.alias(projection);
         let found = self
             .client
             .find(&IndicesGetAliasParts::Index(&[&format!("{alias}-*")]).url())
@@ -416,8 +424,8 @@ impl Generations for ElasticsearchSink {
             .unwrap_or_default();
         let mut summaries = Vec::new();
         for (index, found) in found.as_object().into_iter().flatten() {
-            if is_generation(alias, index) {
-                summaries.push(summary(&self.client, alias, index, found).await?);
+            if is_generation(&alias, index) {
+                summaries.push(summary(&self.client, &alias, index, found).await?);
             }
         }
         summaries.sort_unstable_by(|left, right| left.index.cmp(&right.index));

@@ -9,13 +9,14 @@ use serde_json::Value;
 use super::live_index::LiveIndex;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
+use crate::plan::Projection;
 use crate::sink::generations::Aliases;
 use crate::sink::holding::{Holding, VersionedDocument};
 use crate::sink::index::{Index, Node};
 
 #[async_trait]
 impl Index for ElasticsearchSink {
-    async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+    async fn check(&self, log_identity: Option<&str>, unread: &[Projection]) -> Vec<Error> {
         self.check_all(log_identity, unread).await
     }
 
@@ -23,11 +24,11 @@ impl Index for ElasticsearchSink {
         self.client.server().await.map(|server| Some(server.to_string()))
     }
 
-    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
-        let (alias, mapping) = (self.alias(projection)?, self.translate_mapping(projection).await?);
+    async fn find(&self, projection: Projection, id: &str, log_identity: Option<&str>) -> Result<Holding> {
+        let (alias, mapping) = (self.alias(projection), self.translate_mapping(projection).await?);
         let mut holding =
-            Holding { alias: alias.to_owned(), index: String::new(), refused: None, document: None };
-        let indexes = aliases::indexes_behind(&self.client, alias).await?;
+            Holding { alias: alias.clone(), index: String::new(), refused: None, document: None };
+        let indexes = aliases::indexes_behind(&self.client, &alias).await?;
         let Some(index) = indexes.first() else { return Ok(holding) };
         if indexes.len() > 1 {
             holding.refused =
@@ -35,7 +36,7 @@ impl Index for ElasticsearchSink {
         } else if let Some(log_identity) = log_identity {
             let record = self.rebuild_of(projection).await?.map(|(record, _)| record);
             let live = LiveIndex::get(&self.client, index).await?;
-            let checked = aliases::check(&live, alias, &mapping, log_identity, record.as_ref());
+            let checked = aliases::check(&live, &alias, &mapping, log_identity, record.as_ref());
             holding.refused = checked.err().map(|error| error.chain());
         }
         let found = self.client.document(index, id, true).await?;
@@ -48,7 +49,7 @@ impl Index for ElasticsearchSink {
     }
 
     async fn health(&self) -> Result<Option<String>> {
-        let behind: Vec<String> = self.indexes_behind().await?.into_iter().flatten().collect();
+        let behind: Vec<String> = self.indexes_behind().await?.into_values().collect();
         if behind.is_empty() {
             return Ok(None);
         }

@@ -20,6 +20,7 @@ mod server;
 mod tls;
 mod transport;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -39,8 +40,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::join::JOIN;
 use crate::plan::{ChildKey, Projection};
 use crate::sink::documents::{Documents, VersionPage};
-use crate::sink::generations::{Aliases, forget_rollback, number_error};
-use crate::sink::mapping::Mapping;
+use crate::sink::generations::{Aliases, forget_rollback, projection_error};
+use crate::sink::mapping::{Mapping, MappingFaults};
 use crate::sink::mappings::Mappings;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 
@@ -49,7 +50,7 @@ pub struct ElasticsearchSink {
     client: ClusterClient,
     prefix: String,
     source: Mappings,
-    aliases: Vec<String>,
+    /// The mapping of each projection.
     mappings: Vec<Mapping>,
     /// The findings of [`DocumentSink::open`]: the concrete indexes, and the largest request.
     opened: Mutex<OpenIndexes>,
@@ -60,32 +61,30 @@ pub struct ElasticsearchSink {
 
 #[derive(Debug, Clone, Default)]
 struct OpenIndexes {
-    indexes: Vec<String>,
+    indexes: BTreeMap<Projection, String>,
     request_bytes_max: usize,
 }
 
 impl ElasticsearchSink {
-    /// A sink for `projections`, in this order. Nothing is asked of the server yet.
+    /// A sink for `projections`. Nothing is asked of the server yet.
     ///
     /// # Errors
     /// When an address, the CA certificate or a mapping can't be read (exit code 2).
-    pub fn new(config: &IndexConfig, projections: &[&str]) -> Result<Self> {
+    pub fn new(config: &IndexConfig, projections: &[Projection]) -> Result<Self> {
         let (sink, wrong) = Self::examine(config, projections)?;
         wrong.into_iter().next().map_or(Ok(sink), |(_, error)| Err(error))
     }
 
-    /// As [`Self::new`], with the faults of the projections' mappings, by their numbers: built-in mappings stand for
-    /// those.
+    /// As [`Self::new`], with the faults of the projections' mappings: built-in mappings stand for those.
     ///
     /// # Errors
     /// When an address or the CA certificate can't be read (exit code 2), or the model gives no mapping to a projection.
-    pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
+    pub fn examine(config: &IndexConfig, projections: &[Projection]) -> Result<(Self, MappingFaults)> {
         let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections)?;
         let sink = Self {
             client: ClusterClient::new(config)?,
             prefix: config.prefix.clone(),
             source: Mappings::of(config),
-            aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings,
             opened: Mutex::default(),
             asked_at_once: AtomicUsize::new(documents::ASKED_FIRST),
@@ -97,7 +96,7 @@ impl ElasticsearchSink {
     /// The mappings as they lie in their folder now, in the words of the server.
     async fn load_mappings(&self) -> Result<Vec<Mapping>> {
         let dialect = self.client.dialect().await?;
-        let load = |mapping: &Mapping| dialect.translate(&Mapping::load(&self.source, &mapping.projection)?);
+        let load = |mapping: &Mapping| dialect.translate(&Mapping::load(&self.source, mapping.projection)?);
         self.mappings.iter().map(load).collect()
     }
 
@@ -108,20 +107,21 @@ impl ElasticsearchSink {
     }
 
     /// As [`Self::translate_mappings`], of one projection.
-    async fn translate_mapping(&self, projection: usize) -> Result<Mapping> {
+    async fn translate_mapping(&self, projection: Projection) -> Result<Mapping> {
         let mapping = self.mapping(projection)?;
         self.client.dialect().await?.translate(mapping)
     }
 
-    fn alias(&self, projection: usize) -> Result<&str> {
-        self.aliases.get(projection).map(String::as_str).ok_or_else(|| number_error(projection))
+    fn alias(&self, projection: Projection) -> String {
+        format!("{}{}", self.prefix, projection.name())
     }
 
-    fn mapping(&self, projection: usize) -> Result<&Mapping> {
-        self.mappings.get(projection).ok_or_else(|| number_error(projection))
+    fn mapping(&self, projection: Projection) -> Result<&Mapping> {
+        let mapping = self.mappings.iter().find(|mapping| mapping.projection == projection);
+        mapping.ok_or_else(|| projection_error(projection))
     }
 
-    async fn set_opened(&self, indexes: Vec<String>) {
+    async fn set_opened(&self, indexes: BTreeMap<Projection, String>) {
         let opened = OpenIndexes { indexes, request_bytes_max: self.client.request_bytes_max().await };
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
     }
@@ -136,23 +136,21 @@ impl ElasticsearchSink {
         self.open_indexes().request_bytes_max.max(client::REQUEST_BYTES_DEFAULT)
     }
 
-    fn index(&self, projection: usize) -> Result<String> {
-        let index = self.open_indexes().indexes.get(projection).cloned();
+    fn index(&self, projection: Projection) -> Result<String> {
+        let index = self.open_indexes().indexes.remove(&projection);
         index
             .ok_or_else(|| Error::failure("an index was used before it was opened; this is a bug, report it"))
     }
 
     async fn write_some(&self, opened: &OpenIndexes, batch: Batch) -> Vec<Outcome> {
         let projection = batch.projection();
-        let (Some(index), Some(mapping)) = (opened.indexes.get(projection), self.mappings.get(projection))
-        else {
+        let Some(index) = opened.indexes.get(&projection) else {
             let reason = "an index was used before it was opened; this is a bug, report it".to_owned();
             return vec![Outcome::Retry(reason); batch.writes().len()];
         };
         let (body, writes) = batch.into_parts();
-        let with_children = self.source.with_children(&mapping.projection);
-        if let Some(of) = with_children
-            && let Some(reason) = writes.iter().find_map(|write| refusal(of, write))
+        if projection.has_children()
+            && let Some(reason) = writes.iter().find_map(|write| refusal(projection, write))
         {
             return self.refuse(opened, (projection, reason), (body, writes)).await;
         }
@@ -191,12 +189,12 @@ impl ElasticsearchSink {
     }
 
     /// Counts the documents of an index that are no children.
-    async fn count_owners(&self, index: &str, projection: &str) -> Result<Value> {
+    async fn count_owners(&self, index: &str, projection: Projection) -> Result<Value> {
         let path = CountParts::Index(&[index]).url();
-        if self.source.with_children(projection).is_none() {
+        if !projection.has_children() {
             return self.client.get(&path).await;
         }
-        let is_owner = json!({"query": {"term": {JOIN: projection}}});
+        let is_owner = json!({"query": {"term": {JOIN: projection.name()}}});
         self.client.post(&path, Some(&is_owner)).await
     }
 
@@ -211,11 +209,8 @@ impl ElasticsearchSink {
     }
 
     /// The error for an index that is not there any more.
-    fn absence(&self, projection: usize, index: &str) -> Error {
-        let alias = match self.alias(projection) {
-            Ok(alias) => alias,
-            Err(error) => return error,
-        };
+    fn absence(&self, projection: Projection, index: &str) -> Error {
+        let alias = self.alias(projection);
         Error::failure(format!(
             "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to \
              it. Nothing of the state is lost. Start again, and a new index is made and filled from the state",
@@ -227,7 +222,7 @@ impl ElasticsearchSink {
     async fn too_large(
         &self,
         opened: &OpenIndexes,
-        projection: usize,
+        projection: Projection,
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
         let size = body.len();
@@ -245,7 +240,7 @@ impl ElasticsearchSink {
     async fn write_halves(
         &self,
         opened: &OpenIndexes,
-        projection: usize,
+        projection: Projection,
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(writes.len());
@@ -260,7 +255,7 @@ impl ElasticsearchSink {
     async fn refuse(
         &self,
         opened: &OpenIndexes,
-        (projection, reason): (usize, String),
+        (projection, reason): (Projection, String),
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
         match writes.as_slice() {
@@ -269,6 +264,11 @@ impl ElasticsearchSink {
             _ => self.write_halves(opened, projection, (body, writes)).await,
         }
     }
+}
+
+/// The indexes that were opened.
+fn by_projection(states: &[IndexState]) -> BTreeMap<Projection, String> {
+    states.iter().map(|state| (state.projection, state.index.clone())).collect()
 }
 
 /// The longest id that a server takes.
@@ -309,15 +309,16 @@ impl DocumentSink for ElasticsearchSink {
         let server = self.client.server().await?;
         tracing::info!(%server, addresses = self.client.addresses(), "the server of the index answers");
         let mut states = Vec::new();
-        let (mappings, records) = (self.translate_mappings().await?, self.rebuilds().await?);
-        let pairs = self.aliases.iter().zip(&mappings).zip(records);
-        for (number, ((alias, mapping), found)) in pairs.enumerate() {
+        let (mappings, mut records) = (self.translate_mappings().await?, self.rebuilds().await?);
+        for mapping in &mappings {
+            let (projection, alias) = (mapping.projection, self.alias(mapping.projection));
+            let found = records.remove(&projection);
             let record = found.as_ref().map(|(record, _)| record);
-            let state = aliases::open(&self.client, alias, mapping, log_identity, record).await?;
-            forget_rollback(self, number, &state.index, &mapping.hash, found).await?;
+            let state = aliases::open(&self.client, &alias, mapping, log_identity, record).await?;
+            forget_rollback(self, projection, &state.index, &mapping.hash, found).await?;
             states.push(state);
         }
-        self.set_opened(states.iter().map(|state| state.index.clone()).collect()).await;
+        self.set_opened(by_projection(&states)).await;
         Ok(states)
     }
 
@@ -328,13 +329,13 @@ impl DocumentSink for ElasticsearchSink {
 
     async fn refresh(&self) -> Result<()> {
         let opened = self.open_indexes();
-        let indexes: Vec<&str> = opened.indexes.iter().map(String::as_str).collect();
+        let indexes: Vec<&str> = opened.indexes.values().map(String::as_str).collect();
         if self.client.post_if_there(&IndicesRefreshParts::Index(&indexes).url(), None).await?.is_some() {
             return Ok(());
         }
-        for (number, index) in indexes.iter().enumerate() {
+        for (projection, index) in &opened.indexes {
             if self.client.find(&IndicesGetAliasParts::Index(&[index]).url()).await?.is_none() {
-                return Err(self.absence(number, index));
+                return Err(self.absence(*projection, index));
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "an index was missing at its refresh and is there again"))
@@ -346,21 +347,22 @@ impl DocumentSink for ElasticsearchSink {
 
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
         let mut summaries = Vec::new();
-        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
+        for Mapping { projection, .. } in &self.mappings {
+            let (projection, alias) = (*projection, self.alias(*projection));
             let index =
-                aliases::indexes_behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
+                aliases::indexes_behind(&self.client, &alias).await?.into_iter().next().unwrap_or_default();
             let documents = if index.is_empty() {
                 0
             } else {
-                let counted = self.count_owners(&index, &mapping.projection).await?;
+                let counted = self.count_owners(&index, projection).await?;
                 counted.get("count").and_then(Value::as_u64).unwrap_or(0)
             };
-            summaries.push(IndexSummary { alias: alias.clone(), index, documents });
+            summaries.push(IndexSummary { projection, alias, index, documents });
         }
         Ok(summaries)
     }
 
-    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+    async fn ids(&self, projection: Projection, cursor: Option<String>) -> Result<IdPage> {
         let VersionPage { documents, cursor } = self.versions(&self.index(projection)?, cursor).await?;
         Ok(IdPage { ids: documents.into_iter().map(|(id, _)| id).collect(), cursor })
     }

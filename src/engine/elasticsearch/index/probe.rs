@@ -2,7 +2,7 @@
 //! tried, which every mapping allows. An index that refuses that one too has a fault of its own, which is waited out.
 
 use super::{ElasticsearchSink, own_aliases, response};
-use crate::sink::{Batch, Outcome, Write};
+use crate::sink::{Outcome, Write};
 
 /// A write on a condition that no document meets: an index that takes the document answers with a conflict, and holds
 /// nothing new.
@@ -34,11 +34,10 @@ impl ElasticsearchSink {
 
     /// Why the index refuses every document, or why that is not known; none when it takes documents.
     async fn refuses_all(&self, index: &str) -> Option<String> {
-        let mut batch = Batch::default();
-        batch.push("tributary-probe".into(), [1, 1], |_| Ok(false)).ok()?;
+        let write = Write::delete("tributary-probe", 1);
         let body = format!("{ACTION}\n{{}}\n").into();
         let outcome = match self.client.bulk(&own_aliases::writer(index), body).await {
-            Ok((200, answer)) => response::outcomes(&answer, batch.writes()).pop()?,
+            Ok((200, answer)) => response::outcomes(&answer, &[write]).pop()?,
             Ok((status, answer)) => response::of_request(status, &answer),
             Err(error) => Outcome::Retry(error.chain()),
         };

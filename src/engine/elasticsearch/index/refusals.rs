@@ -53,10 +53,11 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::Batch;
+    use crate::plan::CONTACTS;
+    use crate::sink::{Batch, Buffer};
 
     fn judge(refusals: &Refusals, is_delete: bool, outcome: Outcome) -> Outcome {
-        let mut batch = Batch::default();
+        let mut batch = Batch::new(CONTACTS, Buffer::default());
         batch.push("a".into(), [1, 1], |_| Ok(!is_delete)).unwrap();
         let mut outcomes = [outcome];
         refusals.judge(batch.writes(), &mut outcomes);

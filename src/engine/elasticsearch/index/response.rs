@@ -151,13 +151,10 @@ mod mutate;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::Batch;
     use proptest::prelude::*;
 
     fn writes(count: usize) -> Vec<Write> {
-        let mut batch = Batch::default();
-        (0..count).for_each(|n| batch.push(n.to_string().into(), [1, 1], |_| Ok(false)).unwrap());
-        batch.writes().to_vec()
+        (0..count).map(|number| Write::delete(&number.to_string(), 1)).collect()
     }
 
     fn one(item: &str) -> Outcome {

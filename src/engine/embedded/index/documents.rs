@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::generation::IndexView;
 use super::{EmbeddedFolder, EmbeddedSink, PAGE, blocking, lock, not_opened};
 use crate::error::{Error, Result};
+use crate::plan::Projection;
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, StoredDocument, VersionPage};
 
 /// A commit may take files away while they are being opened.
@@ -12,11 +13,11 @@ const ATTEMPTS: usize = 5;
 
 #[async_trait]
 impl Documents for EmbeddedSink {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
+    async fn get(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         let (generations, ids) = (std::sync::Arc::clone(&self.generations), ids.to_vec());
         let read = move || {
             // A view is read, so that no writer waits.
-            let view = lock(&generations).get(projection).map(super::Generation::view);
+            let view = lock(&generations).get(&projection).map(super::Generation::view);
             documents(&view.ok_or_else(not_opened)?, &ids)
         };
         blocking(read).await?

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use super::documents::open;
 use super::{EmbeddedFolder, EmbeddedSink, blocking};
 use crate::error::{Error, Result};
+use crate::plan::Projection;
 use crate::sink::holding::{Holding, VersionedDocument};
 use crate::sink::index::{Index, Node};
 
 #[async_trait]
 impl Index for EmbeddedSink {
-    async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+    async fn check(&self, log_identity: Option<&str>, unread: &[Projection]) -> Vec<Error> {
         self.check_all(log_identity, unread)
     }
 
@@ -19,21 +20,16 @@ impl Index for EmbeddedSink {
         Ok(None)
     }
 
-    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
-        let (alias, mapping) = (self.alias(projection)?, self.mapping(projection)?);
-        let Some(index) = self.folder.index_behind(alias)? else {
-            return Ok(Holding {
-                alias: alias.to_owned(),
-                index: String::new(),
-                refused: None,
-                document: None,
-            });
+    async fn find(&self, projection: Projection, id: &str, log_identity: Option<&str>) -> Result<Holding> {
+        let (alias, mapping) = (self.alias(projection), self.mapping(projection)?);
+        let Some(index) = self.folder.index_behind(&alias)? else {
+            return Ok(Holding { alias, index: String::new(), refused: None, document: None });
         };
         let meta = self.folder.meta(&index)?;
         let record = self.rebuild(projection)?.map(|(record, _)| record);
         let refused = log_identity
             .and_then(|log| {
-                self.check_one(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).err()
+                self.check_one(mapping, meta.as_ref(), (&alias, &index), log, record.as_ref()).err()
             })
             .map(|error| error.chain());
         let (folder, id) = (self.folder.clone(), id.to_owned());
@@ -42,7 +38,7 @@ impl Index for EmbeddedSink {
             (index, document)
         })
         .await?;
-        Ok(Holding { alias: alias.to_owned(), index: name, refused, document: document? })
+        Ok(Holding { alias, index: name, refused, document: document? })
     }
 
     async fn health(&self) -> Result<Option<String>> {

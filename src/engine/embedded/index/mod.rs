@@ -11,6 +11,7 @@ pub(super) mod owner;
 mod placed_words;
 pub(super) mod schema;
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,16 +23,17 @@ pub(super) use self::folder::EmbeddedFolder;
 use self::generation::Generation;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::PlanRef;
+use crate::plan::Projection;
 use crate::sink::generations::{Rebuild, forget_rollback};
-use crate::sink::mapping::{Fit, Mapping};
+use crate::sink::mapping::{Fit, Mapping, MappingFaults};
 use crate::sink::mappings::Mappings;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// How many ids one page holds.
 const PAGE: usize = 5_000;
 
-type GenerationList = Arc<Mutex<Vec<Generation>>>;
+type OpenGenerations = BTreeMap<Projection, Generation>;
+type SharedGenerations = Arc<Mutex<OpenGenerations>>;
 /// Someone waits for the next commit; the text is why it failed.
 type Waiter = oneshot::Sender<std::result::Result<(), String>>;
 
@@ -40,34 +42,31 @@ pub struct EmbeddedSink {
     folder: EmbeddedFolder,
     prefix: String,
     source: Mappings,
-    plan: PlanRef,
-    aliases: Vec<String>,
+    /// The mapping of each projection.
     mappings: Vec<Mapping>,
-    generations: GenerationList,
+    generations: SharedGenerations,
     waiters: Sender<Waiter>,
 }
 
 impl EmbeddedSink {
-    /// A sink for `projections`, in this order. Nothing is opened yet.
+    /// A sink for `projections`. Nothing is opened yet.
     ///
     /// # Errors
     /// When a mapping can't be read (exit code 2), or a thread can't be started.
-    pub fn new(config: &IndexConfig, projections: &[&str]) -> Result<Self> {
+    pub fn new(config: &IndexConfig, projections: &[Projection]) -> Result<Self> {
         let (sink, wrong) = Self::examine(config, projections)?;
         wrong.into_iter().next().map_or(Ok(sink), |(_, error)| Err(error))
     }
 
-    /// As [`Self::new`], with the faults of the projections' mappings, by their numbers: built-in mappings stand for
-    /// those.
+    /// As [`Self::new`], with the faults of the projections' mappings: built-in mappings stand for those.
     ///
     /// # Errors
     /// When a thread can't be started, or the model gives no mapping to a projection.
-    pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
-        let plan = config.plan;
-        let layouts = plan.projections().map(|projection| (projection.name(), schema::layout(projection)));
+    pub fn examine(config: &IndexConfig, projections: &[Projection]) -> Result<(Self, MappingFaults)> {
+        let layouts = config.plan.projections().map(|projection| (projection, schema::layout(projection)));
         let source = Mappings::of(config).with_layouts(layouts);
         let (mappings, wrong) = Mapping::load_each(&source, projections)?;
-        let generations = GenerationList::default();
+        let generations = SharedGenerations::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
         std::thread::Builder::new()
@@ -81,8 +80,6 @@ impl EmbeddedSink {
             folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
             source,
-            plan,
-            aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings,
             generations,
             waiters,
@@ -103,11 +100,12 @@ impl EmbeddedSink {
         let index = mapping.index_name(alias);
         let meta = mapping.meta_of_embedded(log_identity);
         // Another process may have made one since.
-        let open = || self.open_generation(&mapping.projection, &index);
+        let open = || self.open_generation(mapping.projection, &index);
         match self.folder.create_behind(alias, &index, &meta, open)? {
             Creator::Here(generation) => {
                 tracing::info!(alias, index, "index created");
-                Ok((IndexState { index, created: true, is_filling: true }, generation))
+                let projection = mapping.projection;
+                Ok((IndexState { projection, index, created: true, is_filling: true }, generation))
             }
             Creator::Elsewhere(index) => self.open_found(alias, index, mapping, log_identity, record),
         }
@@ -123,10 +121,10 @@ impl EmbeddedSink {
     ) -> Result<(IndexState, Generation)> {
         let meta = self.folder.meta(&index)?;
         let fit = self.check_one(mapping, meta.as_ref(), (alias, &index), log_identity, record)?;
-        fit.tell(&mapping.projection, &index);
-        let generation = self.open_generation(&mapping.projection, &index)?;
+        fit.tell(mapping.projection, &index);
+        let generation = self.open_generation(mapping.projection, &index)?;
         let is_filling = self.folder.is_filling(&index);
-        Ok((IndexState { index, created: false, is_filling }, generation))
+        Ok((IndexState { projection: mapping.projection, index, created: false, is_filling }, generation))
     }
 
     /// As [`Mapping::check`], with the additions allowed that the index takes in place.
@@ -147,15 +145,17 @@ impl EmbeddedSink {
     }
 
     /// All that is wrong with the folder for a run, each with the key of the configuration. Makes and changes nothing. The
-    /// mappings of the projections with the numbers in `unread` are not looked at.
-    fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
-        let one = |(number, (alias, mapping)): (usize, (&String, &Mapping))| {
-            let Some(index) = self.folder.index_behind(alias)? else { return Ok(()) };
-            let (meta, record) = (self.folder.meta(&index)?, self.rebuild(number)?.map(|(record, _)| record));
-            let Some(log) = log_identity.filter(|_| !unread.contains(&number)) else { return Ok(()) };
-            self.check_one(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
+    /// mappings of the projections in `unread` are not looked at.
+    fn check_all(&self, log_identity: Option<&str>, unread: &[Projection]) -> Vec<Error> {
+        let one = |mapping: &Mapping| {
+            let (projection, alias) = (mapping.projection, self.alias(mapping.projection));
+            let Some(index) = self.folder.index_behind(&alias)? else { return Ok(()) };
+            let meta = self.folder.meta(&index)?;
+            let record = self.rebuild(projection)?.map(|(record, _)| record);
+            let Some(log) = log_identity.filter(|_| !unread.contains(&projection)) else { return Ok(()) };
+            self.check_one(mapping, meta.as_ref(), (&alias, &index), log, record.as_ref()).map(|_| ())
         };
-        let checked = self.aliases.iter().zip(&self.mappings).enumerate().map(one);
+        let checked = self.mappings.iter().map(one);
         let key = |error: &Error| match error.kind() {
             ErrorKind::MappingChanged => "index.mappings",
             _ => "index.path",
@@ -163,11 +163,8 @@ impl EmbeddedSink {
         checked.filter_map(Result::err).map(|error| error.about(key(&error))).collect()
     }
 
-    fn open_generation(&self, projection: &str, index: &str) -> Result<Generation> {
+    fn open_generation(&self, projection: Projection, index: &str) -> Result<Generation> {
         let path = self.folder.index(index);
-        let projection = self.plan.projection(projection).ok_or_else(|| {
-            Error::failure(format!("the index {index} is of {projection}, which the model does not have"))
-        })?;
         Generation::open(&path, projection).map_err(|error| {
             // A rebuild that feeds it ends soon; until then its lock is an absence.
             let (kind, advice) = if generation::is_locked(&error) {
@@ -184,23 +181,24 @@ impl EmbeddedSink {
         let mut generations = lock(&self.generations);
         generations.clear();
         let mut states = Vec::new();
-        for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
-            let record = self.rebuild(number)?.map(|(record, _)| record);
-            let (state, generation) = self.open_one(alias, mapping, log_identity, record.as_ref())?;
+        for mapping in &self.mappings {
+            let (projection, alias) = (mapping.projection, self.alias(mapping.projection));
+            let record = self.rebuild(projection)?.map(|(record, _)| record);
+            let (state, generation) = self.open_one(&alias, mapping, log_identity, record.as_ref())?;
             states.push(state);
-            generations.push(generation);
+            generations.insert(projection, generation);
         }
         Ok(states)
     }
 }
 
 /// Commits for those who wait, all who came meanwhile together.
-fn commit_for(waiting: &Receiver<Waiter>, generations: &GenerationList) {
+fn commit_for(waiting: &Receiver<Waiter>, generations: &SharedGenerations) {
     while let Ok(first) = waiting.recv() {
         let mut generations = lock(generations);
         let waiters: Vec<Waiter> = std::iter::once(first).chain(waiting.try_iter()).collect();
         let committed =
-            generations.iter_mut().try_for_each(Generation::commit).map_err(|error| error.to_string());
+            generations.values_mut().try_for_each(Generation::commit).map_err(|error| error.to_string());
         drop(generations);
         for waiter in waiters {
             // A waiter that is gone has given up the write.
@@ -213,19 +211,19 @@ fn commit_for(waiting: &Receiver<Waiter>, generations: &GenerationList) {
 const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it. Nothing of the state \
                     is lost. Start again, and a new index is made and filled from the state";
 
-fn lock(generations: &GenerationList) -> std::sync::MutexGuard<'_, Vec<Generation>> {
+fn lock(generations: &SharedGenerations) -> std::sync::MutexGuard<'_, OpenGenerations> {
     generations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes a batch and asks for a commit in one hold of the lock. A commit in between could lose writes that were taken
 /// for done.
 fn write_all(
-    generations: &GenerationList,
+    generations: &SharedGenerations,
     waiters: &Sender<Waiter>,
     batch: &Batch,
 ) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
     let mut generations = lock(generations);
-    let mut generation = generations.get_mut(batch.projection());
+    let mut generation = generations.get_mut(&batch.projection());
     let is_gone = generation.as_ref().is_some_and(|generation| generation.is_gone());
     let outcomes = batch.writes().iter().map(|write| {
         let Some(generation) = &mut generation else {
@@ -259,8 +257,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 impl DocumentSink for EmbeddedSink {
     async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
         let states = tokio::task::block_in_place(|| self.open_all(log_identity))?;
-        for (number, (state, mapping)) in states.iter().zip(&self.mappings).enumerate() {
-            forget_rollback(self, number, &state.index, &mapping.hash, self.rebuild(number)?).await?;
+        for IndexState { projection, index, .. } in &states {
+            let (hash, found) = (&self.mapping(*projection)?.hash, self.rebuild(*projection)?);
+            forget_rollback(self, *projection, index, hash, found).await?;
         }
         Ok(states)
     }
@@ -287,27 +286,29 @@ impl DocumentSink for EmbeddedSink {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.aliases.first().map_or(Ok(()), |alias| self.folder.index_behind(alias).map(|_| ()))
+        let first = self.mappings.first().map(|mapping| self.alias(mapping.projection));
+        first.map_or(Ok(()), |alias| self.folder.index_behind(&alias).map(|_| ()))
     }
 
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
         let generations = lock(&self.generations);
-        let summary = |(number, alias): (usize, &String)| {
-            let index = self.folder.index_behind(alias)?.unwrap_or_default();
-            let documents = match generations.get(number) {
+        let summary = |mapping: &Mapping| {
+            let (projection, alias) = (mapping.projection, self.alias(mapping.projection));
+            let index = self.folder.index_behind(&alias)?.unwrap_or_default();
+            let documents = match generations.get(&projection) {
                 Some(generation) => generation.count(),
                 None if index.is_empty() => 0,
                 None => count_committed(&self.folder, &index)?,
             };
-            Ok(IndexSummary { alias: alias.clone(), index, documents })
+            Ok(IndexSummary { projection, alias, index, documents })
         };
-        self.aliases.iter().enumerate().map(summary).collect()
+        self.mappings.iter().map(summary).collect()
     }
 
-    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+    async fn ids(&self, projection: Projection, cursor: Option<String>) -> Result<IdPage> {
         let generations = Arc::clone(&self.generations);
         let list = move || {
-            let view = lock(&generations).get(projection).map(Generation::view).ok_or_else(not_opened)?;
+            let view = lock(&generations).get(&projection).map(Generation::view).ok_or_else(not_opened)?;
             let found = view.versions(&cursor.unwrap_or_default(), PAGE);
             found.map_err(|error| Error::failure("the ids cannot be listed").because(error))
         };
