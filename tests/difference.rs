@@ -13,7 +13,7 @@ use tributary::sink::DocumentSink;
 use tributary::sink::difference::{Call, calls_for, differences};
 use tributary::sink::generations::Aliases;
 
-use crate::harness::{PROJECTIONS, World, as_held, built_in_mapping, runtime};
+use crate::harness::{World, as_held, built_in_mapping, runtime};
 use crate::services;
 
 const META: &str = "/mappings/_meta";

@@ -18,7 +18,7 @@ use tributary::state::keys::Space;
 use tributary::state::rows::{self, Row};
 use tributary::state::store::{Changes, StateStore};
 
-use crate::harness::{GrowingLog, PROJECTIONS, World, eventually, log_of, runtime};
+use crate::harness::{GrowingLog, World, eventually, log_of, runtime};
 use crate::services;
 use crate::tamper::{Act, HIGH, config, tamper};
 

@@ -44,7 +44,7 @@ pub struct Delivery {
     sink: Arc<dyn Documents>,
     /// The documents that wait.
     queue: Arc<Queue>,
-    /// The projections, in the sink's order.
+    /// The projections of the sink.
     projections: Vec<Projection>,
     limits: Limits,
     /// How large the parts are.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::hand_over::MovedIndex;
 use crate::projection::Projection;
-use crate::sink::IndexState;
+use crate::sink::{IndexState, indexes_of};
 
 /// The concrete indexes that are written.
 pub(super) struct Indexes {
@@ -16,12 +16,12 @@ pub(super) struct Indexes {
 impl Indexes {
     /// The indexes that were opened.
     pub(super) fn of(states: &[IndexState]) -> Self {
-        Self { names: names(states), refused: Vec::new() }
+        Self { names: indexes_of(states), refused: Vec::new() }
     }
 
     /// Goes on with other indexes.
     pub(super) fn replace(&mut self, states: &[IndexState]) {
-        self.names = names(states);
+        self.names = indexes_of(states);
     }
 
     /// The index of a projection.
@@ -57,10 +57,6 @@ impl Indexes {
     pub(super) fn by_projection(&self) -> BTreeMap<String, String> {
         self.iter().map(|(projection, index)| (projection.name().to_owned(), index.clone())).collect()
     }
-}
-
-fn names(states: &[IndexState]) -> BTreeMap<Projection, String> {
-    states.iter().map(|state| (state.projection, state.index.clone())).collect()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl LogParts {
 /// The index of a run, and how it is written.
 pub struct IndexParts {
     pub(super) sink: Arc<dyn Aliases>,
-    /// The projections, in the sink's order.
+    /// The projections of the sink.
     pub(super) projections: Vec<Projection>,
     pub(super) limits: Limits,
     /// How changes become searchable.
@@ -61,7 +61,7 @@ pub struct IndexParts {
 }
 
 impl IndexParts {
-    /// An index that no other group writes. The projections are in the order of the sink.
+    /// An index that no other group writes, with the projections of the sink.
     pub fn new(
         sink: Arc<dyn Aliases>,
         projections: Vec<Projection>,

@@ -9,8 +9,8 @@ use super::session::Session;
 use super::upkeep::give_up;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::hand_over::LEASE;
-use crate::plan::Projection;
 use crate::position::Positions;
+use crate::projection::Projection;
 use crate::sink::generations::{Generations, Phase, Rebuild, RebuildProgress, Revision, positions};
 
 /// How often a change of a record is tried again after another program changed it meanwhile.

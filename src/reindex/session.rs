@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::Projection;
 use crate::private_files;
+use crate::projection::Projection;
 
 const FILE: &str = "session.json";
 const STATE: &str = "state";

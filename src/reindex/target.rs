@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::claim::Claim;
 use crate::error::Result;
-use crate::plan::Projection;
+use crate::projection::Projection;
 use crate::sink::documents::{Documents, StoredDocument, VersionPage};
 use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};

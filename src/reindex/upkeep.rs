@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;
-use crate::plan::Projection;
+use crate::projection::Projection;
 use crate::sink::generations::{Generations, Orphan, Phase, Rebuild, Revision};
 
 /// Gives up the rebuilds of the sink's projections. Their records go, and so do the indexes that they made, unless an

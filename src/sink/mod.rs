@@ -12,6 +12,7 @@ pub(crate) mod mapping;
 pub(crate) mod mappings;
 pub mod tenure;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -68,6 +69,11 @@ pub struct IndexState {
     pub created: bool,
     /// True while it carries the mark of an index that was made to be filled and is not full yet, by any process.
     pub is_filling: bool,
+}
+
+/// The concrete index of each projection.
+pub(crate) fn indexes_of(states: &[IndexState]) -> BTreeMap<Projection, String> {
+    states.iter().map(|state| (state.projection, state.index.clone())).collect()
 }
 
 /// The line of `status` on an index.

@@ -14,18 +14,16 @@ use serde_json::{Value, json};
 
 use super::client::ClusterClient;
 use super::live_index::LiveIndex;
-use super::{
-    ElasticsearchSink, OpenIndexes, additions, aliases, by_projection, creation, effective_form, own_aliases,
-};
+use super::{ElasticsearchSink, OpenIndexes, additions, aliases, creation, effective_form, own_aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Projection;
-use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
     move_error, note_sending,
 };
 use crate::sink::mapping::Mapping;
 use crate::sink::tenure::Tenure;
+use crate::sink::{IndexState, indexes_of};
 
 /// How long a swap waits for the primaries of a new index.
 const PRIMARIES_WAIT: Duration = Duration::from_secs(600);
@@ -187,7 +185,7 @@ impl Aliases for ElasticsearchSink {
             let alias = self.alias(mapping.projection);
             states.push(aliases::adopt(&self.client, &alias, mapping, log_identity).await?);
         }
-        self.set_opened(by_projection(&states)).await;
+        self.set_opened(indexes_of(&states)).await;
         Ok(states)
     }
 

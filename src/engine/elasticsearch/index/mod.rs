@@ -43,7 +43,7 @@ use crate::sink::documents::{Documents, VersionPage};
 use crate::sink::generations::{Aliases, forget_rollback, projection_error};
 use crate::sink::mapping::{Mapping, MappingFaults};
 use crate::sink::mappings::Mappings;
-use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write, indexes_of};
 
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
@@ -266,11 +266,6 @@ impl ElasticsearchSink {
     }
 }
 
-/// The indexes that were opened.
-fn by_projection(states: &[IndexState]) -> BTreeMap<Projection, String> {
-    states.iter().map(|state| (state.projection, state.index.clone())).collect()
-}
-
 /// The longest id that a server takes.
 const ID_BYTES_MAX: usize = 512;
 
@@ -318,7 +313,7 @@ impl DocumentSink for ElasticsearchSink {
             forget_rollback(self, projection, &state.index, &mapping.hash, found).await?;
             states.push(state);
         }
-        self.set_opened(by_projection(&states)).await;
+        self.set_opened(indexes_of(&states)).await;
         Ok(states)
     }
 

@@ -33,7 +33,7 @@ use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome
 const PAGE: usize = 5_000;
 
 type OpenGenerations = BTreeMap<Projection, Generation>;
-type SharedGenerations = Arc<Mutex<OpenGenerations>>;
+type GenerationLock = Arc<Mutex<OpenGenerations>>;
 /// Someone waits for the next commit; the text is why it failed.
 type Waiter = oneshot::Sender<std::result::Result<(), String>>;
 
@@ -44,7 +44,7 @@ pub struct EmbeddedSink {
     source: Mappings,
     /// The mapping of each projection.
     mappings: Vec<Mapping>,
-    generations: SharedGenerations,
+    generations: GenerationLock,
     waiters: Sender<Waiter>,
 }
 
@@ -66,7 +66,7 @@ impl EmbeddedSink {
         let layouts = config.plan.projections().map(|projection| (projection, schema::layout(projection)));
         let source = Mappings::of(config).with_layouts(layouts);
         let (mappings, wrong) = Mapping::load_each(&source, projections)?;
-        let generations = SharedGenerations::default();
+        let generations = GenerationLock::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
         std::thread::Builder::new()
@@ -193,7 +193,7 @@ impl EmbeddedSink {
 }
 
 /// Commits for those who wait, all who came meanwhile together.
-fn commit_for(waiting: &Receiver<Waiter>, generations: &SharedGenerations) {
+fn commit_for(waiting: &Receiver<Waiter>, generations: &GenerationLock) {
     while let Ok(first) = waiting.recv() {
         let mut generations = lock(generations);
         let waiters: Vec<Waiter> = std::iter::once(first).chain(waiting.try_iter()).collect();
@@ -211,14 +211,14 @@ fn commit_for(waiting: &Receiver<Waiter>, generations: &SharedGenerations) {
 const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it. Nothing of the state \
                     is lost. Start again, and a new index is made and filled from the state";
 
-fn lock(generations: &SharedGenerations) -> std::sync::MutexGuard<'_, OpenGenerations> {
+fn lock(generations: &GenerationLock) -> std::sync::MutexGuard<'_, OpenGenerations> {
     generations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes a batch and asks for a commit in one hold of the lock. A commit in between could lose writes that were taken
 /// for done.
 fn write_all(
-    generations: &SharedGenerations,
+    generations: &GenerationLock,
     waiters: &Sender<Waiter>,
     batch: &Batch,
 ) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
