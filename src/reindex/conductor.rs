@@ -188,7 +188,7 @@ impl Conductor {
             return Ok(false);
         }
         let behind = self.sink.indexes_behind().await?;
-        Ok(self.indexes()? == behind)
+        Ok(self.indexes()?.iter().all(|(projection, index)| behind.get(projection) == Some(index)))
     }
 
     async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<Projection, CarryOutcome>)> {
@@ -208,7 +208,7 @@ impl Conductor {
         }))
         .await?;
         let mut evidence = self.check(stop).await?;
-        for (projection, of_index) in indexes.keys().zip(&mut evidence) {
+        for (projection, of_index) in &mut evidence {
             of_index.carried = carried.get(projection).map_or(0, |carried| carried.documents);
         }
         self.begin(Phase::Swapping, stop).await?;
@@ -226,7 +226,7 @@ impl Conductor {
         for change in &moves {
             tracing::info!(from = change.from, to = change.to, "the alias is moved");
         }
-        Ok((evidence, carried))
+        Ok((evidence.into_values().collect(), carried))
     }
 
     /// Carries documents without records into the new indexes; answers them.
@@ -284,7 +284,7 @@ impl Conductor {
 
     /// Adds the tail and gathers the evidence, which nothing disturbs: between two rounds neither the
     /// state nor the index changes.
-    async fn check(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
+    async fn check(&self, stop: &Shutdown) -> Result<BTreeMap<Projection, Evidence>> {
         let indexes = &self.indexes()?;
         let mut tries = 0;
         loop {
@@ -293,7 +293,7 @@ impl Conductor {
             let gather = async || evidence::gather(&*self.sink, &self.state, indexes, self.limits).await;
             let gathered = ask_index(stop, gather).await?;
             self.check_rejected(stop).await?;
-            let wanting = gathered.iter().find_map(|evidence| evidence.find_failure(self.count_rejected()));
+            let wanting = gathered.values().find_map(|evidence| evidence.find_failure(self.count_rejected()));
             tries += 1;
             match wanting {
                 None => return Ok(gathered),

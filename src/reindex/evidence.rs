@@ -77,8 +77,8 @@ pub(super) async fn gather(
     state: &Arc<State>,
     indexes: &BTreeMap<Projection, String>,
     limits: Limits,
-) -> Result<Vec<Evidence>> {
-    try_join_all(indexes.iter().map(|(projection, index)| async move {
+) -> Result<BTreeMap<Projection, Evidence>> {
+    let gathered = indexes.iter().map(|(projection, index)| async move {
         let projection = *projection;
         let sample = SampleWalk::of(Arc::clone(state), projection, limits);
         // The index makes everything searchable meanwhile.
@@ -92,9 +92,9 @@ pub(super) async fn gather(
         if sample.state.is_partial() {
             evidence.unexpected = count_unexpected(sink, &sample.state, projection).await?;
         }
-        Ok(evidence)
-    }))
-    .await
+        Ok((projection, evidence))
+    });
+    Ok(try_join_all(gathered).await?.into_iter().collect())
 }
 
 /// How many documents the index holds that a partial log is silent on, and the state calls for none of.
