@@ -46,7 +46,7 @@ fn shop_in(world: impl Fn(&str) -> World) -> (World, GrowingLog) {
 }
 
 /// The shop with kettles alone: another projection of the same entities.
-fn with_kettles_alone() -> String {
+pub(crate) fn with_kettles_alone() -> String {
     SHOP.replace("of = \"products\"", "of = \"products\"\nwhere = { name = \"Kettle\" }")
 }
 
