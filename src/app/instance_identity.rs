@@ -37,7 +37,11 @@ pub(super) fn claimant(
 /// Takes the configured address. A run to the end is a batch job: it goes on without a server when
 /// another instance has the address.
 pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option<TcpListener>> {
-    match TcpListener::bind(address).await {
+    let outcome = match split_scope(address) {
+        Some(host_and_port) => TcpListener::bind(host_and_port).await,
+        None => TcpListener::bind(address).await,
+    };
+    match outcome {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if may_do_without => {
             tracing::warn!(
@@ -52,6 +56,13 @@ pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option
         ))
         .because(error)),
     }
+}
+
+/// The host and the port of an address with a scope. The resolver takes the name of an interface without brackets only.
+fn split_scope(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.strip_prefix('[')?.rsplit_once("]:")?;
+    let port = port.parse().ok()?;
+    host.contains('%').then_some((host, port))
 }
 
 /// True when others than this machine reach the administrative routes, and no token says who may use them.
@@ -85,4 +96,19 @@ fn write_down(path: &Path, text: &str) -> Result<()> {
 
 fn write_error(path: &Path, error: std::io::Error) -> Error {
     Error::failure(format!("cannot write {}; check the disk", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_scope_is_resolved_without_brackets() {
+        assert_eq!(split_scope("[fe80::1%eth0]:8080"), Some(("fe80::1%eth0", 8_080)));
+        for address in
+            ["[::1]:8080", "127.0.0.1:8080", "localhost:8080", "[fe80::1%eth0]", "fe80::1%eth0:8080"]
+        {
+            assert_eq!(split_scope(address), None, "{address}");
+        }
+    }
 }

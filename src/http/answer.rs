@@ -1,6 +1,7 @@
 //! The answer of an instance: read line by line for as long as it takes, as one, or as a stream that blocks.
 
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -24,9 +25,17 @@ pub(super) struct InstanceAnswer {
     read: Vec<u8>,
 }
 
-/// A client of instances. It asks them directly, because a proxy leads elsewhere.
-pub(super) fn client() -> reqwest::Result<Client> {
-    Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).build()
+/// The name in URLs of an instance whose address no URL can hold. Every instance answers requests for it.
+pub(super) const SCOPED_HOST: &str = "localhost";
+
+/// A client of instances. It asks them directly, because a proxy leads elsewhere. It resolves [`SCOPED_HOST`] to the
+/// address `behind` it, where there is one.
+pub(super) fn client(behind: Option<SocketAddr>) -> reqwest::Result<Client> {
+    let builder = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0);
+    match behind {
+        Some(address) => builder.resolve(SCOPED_HOST, address).build(),
+        None => builder.build(),
+    }
 }
 
 /// Sends `request` to the instance at `address`, whose answer begins within `wait`.

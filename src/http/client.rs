@@ -1,6 +1,7 @@
 //! Asking the instance that has the state open.
 
 use std::io::{BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -8,7 +9,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::answer::{self, SILENCE_MAX};
+use super::answer::{self, SCOPED_HOST, SILENCE_MAX};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
@@ -33,13 +34,32 @@ const COPY_BUFFER_BYTES: usize = 1 << 20;
 /// A running instance.
 pub struct InstanceClient {
     address: String,
+    /// The host and the port in its URLs.
+    authority: String,
     token: Option<String>,
     client: Client,
 }
 
 /// The address by which this machine reaches the listener at `listened`.
 pub fn reachable(listened: &str) -> String {
-    listened.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+    let Ok(address) = listened.parse::<SocketAddr>() else { return listened.to_owned() };
+    let host: IpAddr = match address.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        _ => return listened.to_owned(),
+    };
+    SocketAddr::new(host, address.port()).to_string()
+}
+
+/// The host and the port in the URLs of the instance at `address`. No URL holds the scope of an address, so that a name
+/// stands there, and the address behind that name comes second.
+fn authority(address: &str) -> (String, Option<SocketAddr>) {
+    match address.parse::<SocketAddr>() {
+        Ok(SocketAddr::V6(scoped)) if scoped.scope_id() != 0 => {
+            (format!("{SCOPED_HOST}:{}", scoped.port()), Some(SocketAddr::V6(scoped)))
+        }
+        _ => (address.to_owned(), None),
+    }
 }
 
 impl InstanceClient {
@@ -47,7 +67,8 @@ impl InstanceClient {
     pub async fn find(config: &Config) -> Option<Self> {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
         let (address, token) = (reachable(address.trim()), config.http.token.clone());
-        let instance = Self { address, token, client: answer::client().ok()? };
+        let (authority, behind) = authority(&address);
+        let instance = Self { address, authority, token, client: answer::client(behind).ok()? };
         instance.ask_within(HEALTH_WAIT, Method::GET, "/healthz", String::new()).await.ok()?;
         Some(instance)
     }
@@ -172,7 +193,7 @@ impl InstanceClient {
     }
 
     fn request(&self, method: Method, path: &str, body: String) -> Result<RequestBuilder> {
-        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let request = self.client.request(method, format!("http://{}{path}", self.authority));
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let Some(token) = &self.token else { return Ok(request) };
         let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
@@ -196,5 +217,55 @@ impl InstanceClient {
             ))
         })?;
         if status == 200 { Ok(bytes) } else { Err(self.refusal_error(status, &bytes)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn an_instance_is_asked_at_an_address_that_is_reachable() {
+        for (listened, address) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("10.0.0.0:8080", "10.0.0.0:8080"),
+            ("[::]:8080", "[::1]:8080"),
+            ("[fe80::1%2]:8080", "[fe80::1%2]:8080"),
+        ] {
+            assert_eq!(reachable(listened), address, "{listened}");
+        }
+    }
+
+    #[test]
+    fn a_name_stands_in_urls_for_an_address_with_a_scope() {
+        for plain in ["127.0.0.1:8080", "[::1]:8080", "[fe80::1]:8080", "box:8080"] {
+            assert_eq!(authority(plain), (plain.to_owned(), None));
+        }
+        let (name, behind) = authority("[fe80::1%2]:8080");
+        assert_eq!(name, "localhost:8080");
+        assert_eq!(behind.unwrap().to_string(), "[fe80::1%2]:8080");
+    }
+
+    #[tokio::test]
+    async fn the_name_leads_to_the_address_behind_it() {
+        // The name itself leads to another address.
+        let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1_024];
+            let length = stream.read(&mut head).await.unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            String::from_utf8_lossy(&head[..length]).to_lowercase()
+        };
+        let client = answer::client(Some(address)).unwrap();
+        let asking = client.get(format!("http://{SCOPED_HOST}:{}/healthz", address.port())).send();
+        let (head, answer) = tokio::join!(serving, asking);
+        assert_eq!(answer.unwrap().status(), 204);
+        assert!(head.contains(&format!("host: localhost:{}", address.port())), "{head}");
     }
 }
