@@ -9,13 +9,14 @@ use tokio_postgres::config::{SslMode as Encryption, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
+use super::hosts::split_hosts;
 use super::tls;
 use crate::config::{PostgresConfig, SslMode};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long TCP waits for one address.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long one statement waits for its answer, and how long all of connecting takes.
+/// How long one statement waits for its answer, and how long connecting to one host takes.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// A server that vanished is noticed after about so long.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -43,14 +44,8 @@ impl DatabaseSession {
     /// # Errors
     /// A wrong configuration, a refusal, or a server that does not answer.
     pub(super) async fn open(config: &PostgresConfig, name: &str) -> Result<Self> {
-        let settings = settings(config, name)?;
-        let session = match config.sslmode {
-            SslMode::Disable => Self::connect_within(settings.connect(NoTls)).await?,
-            mode => {
-                let connector = tls::Connector::new(mode, config.ca_certificate.as_deref())?;
-                Self::connect_within(settings.connect(connector)).await?
-            }
-        };
+        let hosts = split_hosts(&settings(config, name)?);
+        let session = Self::connect(&hosts, config, ANSWER_WAIT).await?;
         let schema = config.schema.replace('"', "\"\"");
         // The functions of message-db name their tables without a schema.
         let path = format!(
@@ -61,9 +56,33 @@ impl DatabaseSession {
         Ok(session)
     }
 
+    /// Connects to the first of the hosts that takes the session, each of which has this time.
+    async fn connect(
+        hosts: &[tokio_postgres::Config],
+        config: &PostgresConfig,
+        wait: Duration,
+    ) -> Result<Self> {
+        let mut refusal = None;
+        for host in hosts {
+            let outcome = match config.sslmode {
+                SslMode::Disable => Self::connect_within(wait, host.connect(NoTls)).await,
+                mode => {
+                    let connector = tls::Connector::new(mode, config.ca_certificate.as_deref())?;
+                    Self::connect_within(wait, host.connect(connector)).await
+                }
+            };
+            match outcome {
+                Ok(session) => return Ok(session),
+                Err(error) => refusal = Some(choose_error(refusal, error)),
+            }
+        }
+        Err(refusal.unwrap_or_else(|| Error::usage("postgres.url: it has no host")))
+    }
+
     /// The session, once the server has answered. The time limit of the settings is that of TCP: it says nothing of TLS
     /// and of the first messages.
     pub(super) async fn connect_within<S, T>(
+        wait: Duration,
         connecting: impl Future<
             Output = std::result::Result<(Client, tokio_postgres::Connection<S, T>), tokio_postgres::Error>,
         >,
@@ -72,7 +91,7 @@ impl DatabaseSession {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
     {
-        let (client, connection) = answer(connecting, "a connection").await?;
+        let (client, connection) = answer_within(wait, connecting, "a connection").await?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to PostgreSQL broke off");
@@ -80,6 +99,11 @@ impl DatabaseSession {
         });
         Ok(Self { client, connection })
     }
+}
+
+/// The error of several hosts: an outage of one may end, and the host that takes the session may be that one.
+fn choose_error(former: Option<Error>, error: Error) -> Error {
+    former.filter(|former| former.kind() == ErrorKind::Unavailable).unwrap_or(error)
 }
 
 fn settings(config: &PostgresConfig, name: &str) -> Result<tokio_postgres::Config> {
@@ -255,5 +279,55 @@ impl Drop for Blocking {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::StabilityRule;
+
+    #[tokio::test]
+    async fn a_host_that_is_silent_leaves_the_next_one_its_time() {
+        let (mute, server) = (TcpListener::bind("127.0.0.1:0").await, TcpListener::bind("127.0.0.1:0").await);
+        let (mute, server) = (mute.unwrap(), server.unwrap());
+        let hosts = [&mute, &server].map(|listener| listener.local_addr().unwrap().to_string()).join(",");
+        let config = PostgresConfig {
+            url: format!("postgres://u@{hosts}/d"),
+            password: None,
+            sslmode: SslMode::Disable,
+            ca_certificate: None,
+            schema: "message_store".to_owned(),
+            stable: StabilityRule::Lock,
+        };
+        tokio::spawn(async move {
+            let (mut stream, _) = server.accept().await.unwrap();
+            let mut startup = [0; 1_024];
+            assert!(stream.read(&mut startup).await.unwrap() > 0);
+            // AuthenticationOk and ReadyForQuery.
+            stream.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
+            while stream.read(&mut startup).await.is_ok_and(|bytes| bytes > 0) {}
+        });
+        let hosts = split_hosts(&config.url.parse().unwrap());
+        let wait = Duration::from_secs(1);
+        assert!(!DatabaseSession::connect(&hosts, &config, wait).await.unwrap().client.is_closed());
+        let error = DatabaseSession::connect(&hosts[..1], &config, wait).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn an_outage_of_one_host_stands_for_all() {
+        let error = |kind| Error::new(kind, "why");
+        for (former, latter, expected) in [
+            (ErrorKind::Unavailable, ErrorKind::Failed, ErrorKind::Unavailable),
+            (ErrorKind::Failed, ErrorKind::Unavailable, ErrorKind::Unavailable),
+            (ErrorKind::Failed, ErrorKind::Usage, ErrorKind::Usage),
+        ] {
+            assert_eq!(choose_error(Some(error(former)), error(latter)).kind(), expected);
+        }
+        assert_eq!(choose_error(None, error(ErrorKind::Failed)).kind(), ErrorKind::Failed);
     }
 }

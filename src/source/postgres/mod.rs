@@ -8,6 +8,7 @@
 mod connection;
 mod elector;
 mod horizon;
+mod hosts;
 mod message;
 mod positions;
 mod reader;

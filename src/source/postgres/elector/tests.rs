@@ -1,6 +1,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::NoTls;
 
+use super::super::connection::ANSWER_WAIT;
 use super::*;
 use crate::config::{SslMode, StabilityRule};
 use crate::position::{Positions, TopicPartition};
@@ -19,7 +20,7 @@ async fn silent() -> DatabaseSession {
     });
     let mut settings = tokio_postgres::Config::new();
     settings.user("tributary");
-    DatabaseSession::connect_within(settings.connect_raw(ours, NoTls)).await.unwrap()
+    DatabaseSession::connect_within(ANSWER_WAIT, settings.connect_raw(ours, NoTls)).await.unwrap()
 }
 
 /// A member that writes, or stands by.
