@@ -304,7 +304,7 @@ pub enum DeadLetterCommand {
     List,
     /// One dead letter whole
     Show {
-        /// Its name: topic/partition:offset or projection/id
+        /// Its name: topic/partition:offset or projection/id, as `list` shows it
         name: String,
     },
     /// Fold them again, by their own versions

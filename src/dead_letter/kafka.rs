@@ -1,6 +1,6 @@
 //! Dead letters in a Kafka topic: the key is the dead letter's name, a tombstone takes it out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub struct KafkaDeadLetters {
     topic: String,
     producer: ThreadedProducer<LetterDeliveries>,
     topic_checked: bool,
+    /// The keys that an earlier version gave to dead letters of these names, as the last list found them.
+    former_keys: HashMap<String, String>,
     stop: Shutdown,
 }
 
@@ -78,7 +80,14 @@ impl KafkaDeadLetters {
         let producer = client
             .create_with_context(LetterDeliveries::default())
             .map_err(|error| no_client("producer", &error))?;
-        Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false, stop })
+        Ok(Self {
+            config: config.clone(),
+            topic: topic.to_owned(),
+            producer,
+            topic_checked: false,
+            former_keys: HashMap::new(),
+            stop,
+        })
     }
 
     fn stop_error(&self) -> Error {
@@ -242,6 +251,13 @@ fn is_permanent(error: &KafkaError) -> bool {
         )
 }
 
+/// The keys under which dead letters lie that have other names now. A key under which another one came later is none.
+fn former_keys(letters: &[(String, DeadLetter)]) -> HashMap<String, String> {
+    let last: HashMap<&String, String> = letters.iter().map(|(key, letter)| (key, letter.name())).collect();
+    let former = last.into_iter().filter(|(key, name)| *key != name);
+    former.map(|(key, name)| (name, key.clone())).collect()
+}
+
 /// The largest dead letter from which something can still be left out.
 fn largest_whole(letters: &mut [DeadLetter]) -> Option<&mut DeadLetter> {
     letters.iter_mut().filter(|letter| letter.has_contents()).max_by_key(|letter| letter.size())
@@ -352,7 +368,7 @@ impl DeadLetters for KafkaDeadLetters {
                 match message.payload().map(serde_json::from_slice::<DeadLetter>) {
                     Some(Ok(letter)) => {
                         resolved.remove(&name);
-                        letters.push(letter);
+                        letters.push((name, letter));
                     }
                     Some(Err(_)) => tracing::warn!(
                         topic = self.topic,
@@ -368,15 +384,38 @@ impl DeadLetters for KafkaDeadLetters {
                 return Err(self.silence_error(partition, next, high));
             }
         }
-        letters.retain(|letter| !resolved.contains(&letter.name()));
-        Ok(each_once(letters))
+        letters.retain(|(key, letter)| !resolved.contains(key) && !resolved.contains(&letter.name()));
+        self.former_keys = former_keys(&letters);
+        Ok(each_once(letters.into_iter().map(|(_, letter)| letter)))
     }
 
     fn resolve(&mut self, names: &[String]) -> Result<()> {
-        let tombstones: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
+        let keys = names.iter().flat_map(|name| [Some(name), self.former_keys.get(name)]).flatten();
+        let tombstones: Vec<_> = keys.map(|key| (key.clone(), None)).collect();
         if tombstones.is_empty() {
             return Ok(());
         }
         self.produce(&tombstones).map_err(|error| self.topic_error("write to", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_an_earlier_version_is_known_by_the_name_of_now() {
+        let letter = |id: &str| DeadLetter::from_document("contacts", id, "why");
+        let of = |key: &str, id: &str| (key.to_owned(), letter(id));
+        let letters = [of("contacts/0:5", "0:5"), of("contacts/c1", "c1"), of("contacts/0:6@", "0:6")];
+        let former = former_keys(&letters);
+        assert_eq!(former.get("contacts/0:5@").map(String::as_str), Some("contacts/0:5"));
+        assert_eq!(former.len(), 1);
+        // A record has taken the key, so that a tombstone there is the record's.
+        let mut record = letter("");
+        record.projection = None;
+        (record.topic, record.partition, record.offset) = (Some("contacts".to_owned()), Some(0), Some(5));
+        let [first, ..] = letters;
+        assert!(former_keys(&[first, ("contacts/0:5".to_owned(), record)]).is_empty());
     }
 }

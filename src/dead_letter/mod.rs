@@ -3,6 +3,7 @@
 
 mod file;
 mod kafka;
+mod letter_name;
 mod spill;
 mod spilled_dead_letters;
 mod tally;
@@ -182,13 +183,14 @@ impl DeadLetter {
         self.headers.clear();
     }
 
-    /// The name of the dead letter: `topic/partition:offset`, or `projection/id`.
+    /// The name of the dead letter: `topic/partition:offset`, or `projection/id`, with the owner of a child behind `@`.
     pub fn name(&self) -> String {
         if let Some((projection, id)) = self.document() {
-            return format!("{projection}/{id}");
+            return letter_name::document_name(projection, id, self.owner.as_deref());
         }
         let topic = self.topic.as_deref().unwrap_or_default();
-        format!("{topic}/{}:{}", self.partition.unwrap_or_default(), self.offset.unwrap_or_default())
+        let (partition, offset) = (self.partition.unwrap_or_default(), self.offset.unwrap_or_default());
+        letter_name::record_name(topic, partition, offset)
     }
 
     /// The projection and id of a rejected document; `None` for a record.
@@ -350,5 +352,18 @@ mod tests {
         let back: DeadLetter = serde_json::from_str(&json).unwrap();
         assert_eq!(back.to_record(&[("contacts".to_owned(), CONTACT)]).unwrap(), record);
         assert_eq!(back.name(), "contacts/2:7");
+    }
+
+    #[test]
+    fn a_record_and_documents_that_look_alike_are_listed_beside_each_other() {
+        let mut record = DeadLetter::from_document("contacts", "", "why");
+        record.projection = None;
+        (record.topic, record.partition, record.offset) = (Some("contacts".to_owned()), Some(0), Some(5));
+        let of = |projection, key: &str| DeadLetter::from_document(projection, key, "why");
+        let child = |owner| of("organisations", &key_of("contacts/c1", Some(owner)));
+        let all =
+            [record, of("contacts", "0:5"), of("organisations", "contacts/c1"), child("o1"), child("o2")];
+        assert_eq!(each_once(all.clone()), all);
+        assert_eq!(each_once([child("o1"), child("o1")]).len(), 1);
     }
 }
