@@ -15,6 +15,7 @@
 //! Nothing goes by time: the same input gives the same result everywhere.
 
 mod access;
+mod decimal;
 mod library;
 mod meter;
 mod number;

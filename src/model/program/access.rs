@@ -268,8 +268,8 @@ impl jaq_std::ValT for Val {
     }
 
     fn is_int(&self) -> bool {
-        // Rounding passes on a number in its own digits, where its nearest double is an exact integer.
-        matches!(self, Self::Num(number) if number.int().is_some() && !matches!(number, Num::Float(_)))
+        // Rounding passes on an integer in its own digits.
+        matches!(self, Self::Num(number) if number.is_int())
     }
 
     fn as_isize(&self) -> Option<isize> {

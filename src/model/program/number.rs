@@ -5,6 +5,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::rc::Rc;
 
+use super::decimal::Decimal;
+use super::meter::charge_bytes;
+
 /// The largest double below which every integer is exact.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -45,9 +48,26 @@ impl Num {
     pub(super) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(int) => Some(*int),
-            Self::Float(float) | Self::Text(_, float) => {
-                (float.fract() == 0.0 && float.abs() <= EXACT_MAX).then_some(*float as i64)
-            }
+            Self::Float(float) => (float.fract() == 0.0 && float.abs() <= EXACT_MAX).then_some(*float as i64),
+            Self::Text(text, _) => decimal(text).int(),
+        }
+    }
+
+    /// True of an integer of any size in its own digits.
+    pub(super) fn is_int(&self) -> bool {
+        match self {
+            Self::Int(_) => true,
+            Self::Float(_) => false,
+            Self::Text(text, _) => decimal(text).is_whole(),
+        }
+    }
+
+    /// The order of two numbers that have one nearest double: a double stands for the digits with which it is shown.
+    fn compare_digits(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Float(_), Self::Float(_)) => Ordering::Equal,
+            (left, right) if left.float().is_infinite() && right.float().is_infinite() => Ordering::Equal,
+            (left, right) => decimal(&left.to_string()).compare(&decimal(&right.to_string())),
         }
     }
 
@@ -73,14 +93,24 @@ impl Num {
     }
 }
 
-/// A total order: a NaN comes first and equals itself.
+fn decimal(text: &str) -> Decimal<'_> {
+    charge_bytes(text.len());
+    Decimal::of(text)
+}
+
+/// A total order: a NaN comes first and equals itself. Doubles alone would make an integer beyond them equal to both of its
+/// neighbours, which are not equal to each other.
 impl Ord for Num {
     fn cmp(&self, other: &Self) -> Ordering {
         if let (Self::Int(left), Self::Int(right)) = (self, other) {
             return left.cmp(right);
         }
         let (left, right) = (self.float(), other.float());
-        left.partial_cmp(&right).unwrap_or_else(|| right.is_nan().cmp(&left.is_nan()))
+        match left.partial_cmp(&right) {
+            None => right.is_nan().cmp(&left.is_nan()),
+            Some(Ordering::Equal) => self.compare_digits(other),
+            Some(order) => order,
+        }
     }
 }
 

@@ -114,6 +114,23 @@ fn numbers_keep_their_digits_unless_they_are_calculated_with() {
 }
 
 #[test]
+fn numbers_beyond_doubles_are_compared_and_rounded_by_their_digits() {
+    let ids = "[18446744073709551615,18446744073709551614,9007199254740993,9007199254740992.0]";
+    let in_order = "[9007199254740992.0,9007199254740993,18446744073709551614,18446744073709551615]";
+    assert_eq!(value("sort", ids), in_order);
+    assert_eq!(value("[(unique | length), .[2] == .[3], .[0] == .[1]]", ids), "[4,false,false]");
+    assert_eq!(
+        value("[1.50 == 1.5, 1e1 == 10, 10 / 4 == 2.5, 1e400 == 1e401]", "null"),
+        "[true,true,true,true]"
+    );
+    let written = "[18446744073709551615,9007199254740993.0,9007199254740992.5,1e400]";
+    assert_eq!(
+        value("[.[] | floor]", written),
+        "[18446744073709551615,9007199254740993.0,9007199254740992,1e+400]"
+    );
+}
+
+#[test]
 fn there_is_one_result_or_none() {
     assert_eq!(run("empty", "1"), Ok(None));
     assert_eq!(run("null", "1"), Ok(Some("null".to_owned())));
