@@ -43,7 +43,7 @@ impl<'a> Decimal<'a> {
         let place = usize::try_from(self.place).ok().filter(|place| *place <= DIGITS_MAX)?;
         let zeros = "0".repeat(place.checked_sub(self.digits.len())?);
         let sign = if self.is_negative { "-" } else { "" };
-        [sign, &self.digits, &zeros].concat().parse().ok()
+        [sign, self.digits.as_str(), zeros.as_str()].concat().parse().ok()
     }
 
     pub(super) fn compare(&self, other: &Self) -> Ordering {
