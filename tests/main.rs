@@ -47,6 +47,7 @@ mod language;
 mod language_files;
 mod left_out;
 mod licences;
+mod lost_projection;
 mod mapping_change;
 mod message_db;
 mod message_length;

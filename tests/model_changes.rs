@@ -35,7 +35,7 @@ pub(crate) fn shop() -> (World, GrowingLog) {
     shop_in(|settings| World::embedded("shop", settings))
 }
 
-fn shop_in(world: impl Fn(&str) -> World) -> (World, GrowingLog) {
+pub(crate) fn shop_in(world: impl Fn(&str) -> World) -> (World, GrowingLog) {
     let log = GrowingLog::new();
     log.append("products", "p1", &json!({"name": "Kettle", "brandId": "b1"}));
     log.append("products", "p2", &json!({"name": "Lamp", "brandId": "b1"}));

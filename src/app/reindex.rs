@@ -134,6 +134,10 @@ async fn give_up(
     folder: &Folder,
 ) -> Result<()> {
     let own = folder.session()?;
+    // Without one of its projections, a part of the session would be given up, and the session would stay.
+    if let Some(own) = &own {
+        sessions::check_projections(config, own)?;
+    }
     // This process holds the folder, so that the process that began the session there is dead.
     let is_own = |id: &str| own.as_ref().is_some_and(|own| own.id == id);
     let is_rollback = own.as_ref().is_some_and(|own| own.is_rollback);

@@ -61,15 +61,22 @@ pub(in crate::app) enum Standing {
     GivenUp,
 }
 
+/// Refuses a session of a projection that the model does not have, because nothing describes the index of such a
+/// projection.
+pub(in crate::app) fn check_projections(config: &Config, session: &Session) -> Result<()> {
+    let absent = session.projections.iter().find(|name| config.plan().projection(name).is_none());
+    absent.map_or(Ok(()), |name| {
+        Err(Error::usage(format!(
+            "a rebuild of {name} was begun here, and the model has no such projection now. Restore the projection. Then \
+             end the rebuild with `tributary reindex`, or give it up with `tributary reindex --abort`"
+        )))
+    })
+}
+
 /// Looks whether a session builds the indexes that the mappings' files and the model declare, and gives it up when
 /// it does not.
 pub(in crate::app) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
-    if let Some(name) = session.projections.iter().find(|name| config.plan().projection(name).is_none()) {
-        return Err(Error::usage(format!(
-            "a rebuild of {name} was begun here, and the model has no such projection now. Restore the projection. Then \
-             end the rebuild with `tributary reindex`, or give it up with `tributary reindex --abort`"
-        )));
-    }
+    check_projections(config, session)?;
     let config = {
         let mut own = config.clone();
         own.index.projections.clone_from(&session.projections);
