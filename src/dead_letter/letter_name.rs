@@ -13,7 +13,7 @@ pub(super) fn record_name(topic: &str, partition: i32, offset: i64) -> String {
 }
 
 /// The name of a document.
-pub(super) fn document_name(projection: &str, id: &str, owner: Option<&str>) -> String {
+pub(crate) fn document_name(projection: &str, id: &str, owner: Option<&str>) -> String {
     match owner {
         Some(owner) => format!("{projection}/{id}{END}{}", escape(owner)),
         None if reads_as_child(id) || reads_as_record(id) => format!("{projection}/{id}{END}"),

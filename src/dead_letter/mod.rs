@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::file::FileDeadLetters;
 pub use self::kafka::KafkaDeadLetters;
+#[cfg(test)]
+pub(crate) use self::letter_name::document_name;
 pub use self::spill::SpillPlace;
 pub use self::spilled_dead_letters::SpilledDeadLetters;
 pub use self::tally::{CountedDeadLetters, TELL_EVERY, Tally, TallyKind};

@@ -7,7 +7,7 @@ const DIGITS_MAX: usize = 19;
 
 /// A number in the notation of JSON.
 #[derive(Debug)]
-pub(super) struct Decimal<'a> {
+pub(super) struct DecimalText<'a> {
     is_negative: bool,
     /// Without zeros around them; zero has none.
     digits: String,
@@ -17,7 +17,7 @@ pub(super) struct Decimal<'a> {
     text: &'a str,
 }
 
-impl<'a> Decimal<'a> {
+impl<'a> DecimalText<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         let (is_negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
         let (number, power) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
@@ -99,13 +99,17 @@ mod tests {
         ];
         for (one, left) in in_order.iter().enumerate() {
             for (other, right) in in_order.iter().enumerate() {
-                assert_eq!(Decimal::of(left).compare(&Decimal::of(right)), one.cmp(&other), "{left} {right}");
+                assert_eq!(
+                    DecimalText::of(left).compare(&DecimalText::of(right)),
+                    one.cmp(&other),
+                    "{left} {right}"
+                );
             }
         }
         for (left, right) in
             [("10", "1e+1"), ("-0.50", "-5E-1"), ("0", "-0.0"), ("0e7", "0"), ("1000.0", "1e3")]
         {
-            assert!(Decimal::of(left).compare(&Decimal::of(right)).is_eq(), "{left} {right}");
+            assert!(DecimalText::of(left).compare(&DecimalText::of(right)).is_eq(), "{left} {right}");
         }
     }
 
@@ -118,12 +122,20 @@ mod tests {
             ("-0", Some(0)),
             ("0.0", Some(0)),
         ] {
-            assert_eq!((Decimal::of(text).int(), Decimal::of(text).is_whole()), (int, true), "{text}");
+            assert_eq!(
+                (DecimalText::of(text).int(), DecimalText::of(text).is_whole()),
+                (int, true),
+                "{text}"
+            );
         }
         for (text, is_whole) in
             [("9223372036854775808", true), ("1e400", true), ("1.5", false), ("1e-1", false)]
         {
-            assert_eq!((Decimal::of(text).int(), Decimal::of(text).is_whole()), (None, is_whole), "{text}");
+            assert_eq!(
+                (DecimalText::of(text).int(), DecimalText::of(text).is_whole()),
+                (None, is_whole),
+                "{text}"
+            );
         }
     }
 }

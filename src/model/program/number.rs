@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::rc::Rc;
 
-use super::decimal::Decimal;
+use super::decimal::DecimalText;
 use super::meter::charge_bytes;
 
 /// The largest double below which every integer is exact.
@@ -93,9 +93,9 @@ impl Num {
     }
 }
 
-fn decimal(text: &str) -> Decimal<'_> {
+fn decimal(text: &str) -> DecimalText<'_> {
     charge_bytes(text.len());
-    Decimal::of(text)
+    DecimalText::of(text)
 }
 
 /// A total order: a NaN comes first and equals itself. Doubles alone would make an integer beyond them equal to both of its

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 
 use super::Scenario;
+use crate::dead_letter::document_name;
 use crate::json::remove_own;
 use crate::plan::{ChildKey, display_key, id_and_owner};
 
@@ -86,8 +87,8 @@ impl Scenario {
         if !self.world.plan.rejects || !self.world.domain.is_refused(expected.to_string().as_bytes()) {
             return Ok(false);
         }
-        let (id, _) = id_and_owner(key);
-        let name = format!("{projection}/{id}");
+        let (id, owner) = id_and_owner(key);
+        let name = document_name(projection, &id, owner.as_deref());
         let is_told = self.world.letters.lock().unwrap().contains_key(&name);
         if is_told { Ok(true) } else { Err(format!("{name} was rejected, and no dead letter tells of it")) }
     }

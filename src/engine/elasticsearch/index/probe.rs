@@ -10,8 +10,8 @@ const ACTION: &str =
     r#"{"index":{"_id":"tributary-probe","if_seq_no":4611686018427387904,"if_primary_term":1}}"#;
 
 impl ElasticsearchSink {
-    /// Has rejections that are the index's own fault tried again. True where the index takes documents now, so that the
-    /// request has to be sent once more: only a document that is refused after the probe was taken has a fault of its own.
+    /// Has rejections that are the index's own fault tried again. True where the index takes documents now. Then the
+    /// request has to be sent once more, because only a document that is refused after the probe has a fault of its own.
     pub(super) async fn judge_rejections(
         &self,
         index: &str,
