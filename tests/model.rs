@@ -225,6 +225,19 @@ fn an_id_under_another_name_is_no_reference_and_phones_are_searched_as_such() {
         assert!(model.contains(part), "{part}:\n{model}");
     }
     assert!(!model.contains("above"), "no customer refers to itself:\n{model}");
+    // The boss is the one who has a manager, himself.
+    let lines = "{\"key\":\"E-1\",\"value\":{\"name\":\"A\",\"managerId\":\"E-1\"}}\n{\"key\":\"E-2\",\"value\":{\"name\":\"B\"}}\n";
+    fs::write(world.path("employees.jsonl"), lines).unwrap();
+    let model = world.succeed(&["model", "init", "--from", "employees.jsonl"]);
+    assert!(model.contains("managerId = { references = \"employees\" }"), "{model}");
+    // A member `id` is the id.
+    let lines = "{\"key\":\"C-1\",\"value\":{\"id\":\"C-1\",\"customerId\":\"C-1\",\"name\":\"A\",\"phoneType\":\"work\"}}\n";
+    fs::write(world.path("customers.jsonl"), lines).unwrap();
+    let model = world.succeed(&["model", "init", "--from", "customers.jsonl"]);
+    for part in ["customerId = \"string\"", "words = [\"name\", \"customerId\", \"phoneType\"]"] {
+        assert!(model.contains(part), "{part}:\n{model}");
+    }
+    assert!(!model.contains("rename"), "{model}");
     // A record without its key may tell its id by the entity's name.
     fs::write(world.path("customers.json"), r#"[{"customerId": "C-1", "companyName": "Acme"}]"#).unwrap();
     let model = world.succeed(&["model", "init", "--from", "customers.json"]);

@@ -1,6 +1,6 @@
 //! Dead letters in a Kafka topic: the key is the dead letter's name, a tombstone takes it out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,8 +53,8 @@ pub struct KafkaDeadLetters {
     topic: String,
     producer: ThreadedProducer<LetterDeliveries>,
     topic_checked: bool,
-    /// The keys that an earlier version gave to dead letters of these names, as the last list found them.
-    former_keys: HashMap<String, String>,
+    /// The dead letters of the last list.
+    known: KnownLetters,
     stop: Shutdown,
 }
 
@@ -85,7 +85,7 @@ impl KafkaDeadLetters {
             topic: topic.to_owned(),
             producer,
             topic_checked: false,
-            former_keys: HashMap::new(),
+            known: KnownLetters::default(),
             stop,
         })
     }
@@ -164,7 +164,7 @@ impl KafkaDeadLetters {
     /// One attempt, which ends when the broker or `message.timeout.ms` has decided on every dead letter, so that none
     /// is held twice. `Canceled` when a stop was requested before. A half-done attempt does no harm, because a dead
     /// letter counts once, by its name.
-    fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> KafkaResult<()> {
+    fn produce(&mut self, letters: &[KeyedLetter]) -> KafkaResult<()> {
         self.ensure_topic()?;
         let mut refused = None;
         for (name, value) in letters {
@@ -251,11 +251,39 @@ fn is_permanent(error: &KafkaError) -> bool {
         )
 }
 
-/// The keys under which dead letters lie that have other names now. A key under which another one came later is none.
-fn former_keys(letters: &[(String, DeadLetter)]) -> HashMap<String, String> {
-    let last: HashMap<&String, String> = letters.iter().map(|(key, letter)| (key, letter.name())).collect();
-    let former = last.into_iter().filter(|(key, name)| *key != name);
-    former.map(|(key, name)| (name, key.clone())).collect()
+/// A key with its dead letter; a tombstone has none.
+type KeyedLetter = (String, Option<Vec<u8>>);
+
+/// The dead letters of a list, as far as they have to be known to take some of them out.
+#[derive(Default)]
+struct KnownLetters {
+    names: HashSet<String>,
+    /// Those that lie under the key which an earlier version gave them.
+    former: Vec<(String, DeadLetter)>,
+}
+
+impl KnownLetters {
+    fn of(letters: &[(String, DeadLetter)]) -> Self {
+        let former = letters.iter().filter(|(key, letter)| *key != letter.name());
+        Self {
+            names: letters.iter().map(|(_, letter)| letter.name()).collect(),
+            former: former.cloned().collect(),
+        }
+    }
+
+    /// The records that take the dead letters of these names out. Several may lie under one former key, so the others
+    /// of them move to keys of their own.
+    fn resolution(&self, names: &[String]) -> Vec<KeyedLetter> {
+        let is_resolved = |letter: &DeadLetter| names.contains(&letter.name());
+        let former = self.former.iter().filter(|(_, letter)| is_resolved(letter)).map(|(key, _)| key);
+        // A key that is the name of another dead letter stays.
+        let former = former.filter(|key| names.contains(key) || !self.names.contains(*key));
+        let keys: BTreeSet<&String> = names.iter().chain(former).collect();
+        let others = self.former.iter().filter(|(key, letter)| keys.contains(key) && !is_resolved(letter));
+        let moved =
+            others.filter_map(|(_, letter)| Some((letter.name(), Some(serde_json::to_vec(letter).ok()?))));
+        moved.chain(keys.iter().map(|key| ((*key).clone(), None))).collect()
+    }
 }
 
 /// The largest dead letter from which something can still be left out.
@@ -368,7 +396,9 @@ impl DeadLetters for KafkaDeadLetters {
                 match message.payload().map(serde_json::from_slice::<DeadLetter>) {
                     Some(Ok(letter)) => {
                         resolved.remove(&name);
-                        letters.push((name, letter));
+                        // A key that no version gives says nothing.
+                        let key = if name == letter.former_name() { name } else { letter.name() };
+                        letters.push((key, letter));
                     }
                     Some(Err(_)) => tracing::warn!(
                         topic = self.topic,
@@ -385,17 +415,16 @@ impl DeadLetters for KafkaDeadLetters {
             }
         }
         letters.retain(|(key, letter)| !resolved.contains(key) && !resolved.contains(&letter.name()));
-        self.former_keys = former_keys(&letters);
+        self.known = KnownLetters::of(&letters);
         Ok(each_once(letters.into_iter().map(|(_, letter)| letter)))
     }
 
     fn resolve(&mut self, names: &[String]) -> Result<()> {
-        let keys = names.iter().flat_map(|name| [Some(name), self.former_keys.get(name)]).flatten();
-        let tombstones: Vec<_> = keys.map(|key| (key.clone(), None)).collect();
-        if tombstones.is_empty() {
+        let records = self.known.resolution(names);
+        if records.is_empty() {
             return Ok(());
         }
-        self.produce(&tombstones).map_err(|error| self.topic_error("write to", error))
+        self.produce(&records).map_err(|error| self.topic_error("write to", error))
     }
 }
 
@@ -403,19 +432,60 @@ impl DeadLetters for KafkaDeadLetters {
 mod tests {
     use super::*;
 
+    fn keyed(key: &str, letter: &DeadLetter) -> (String, DeadLetter) {
+        (key.to_owned(), letter.clone())
+    }
+
+    /// The keys that get a dead letter, and those that get a tombstone.
+    fn keys(known: &KnownLetters, name: &str) -> [Vec<String>; 2] {
+        let (moved, gone): (Vec<_>, Vec<_>) =
+            known.resolution(&[name.to_owned()]).into_iter().partition(|(_, letter)| letter.is_some());
+        [moved, gone].map(|records| records.into_iter().map(|(key, _)| key).collect())
+    }
+
     #[test]
-    fn the_key_of_an_earlier_version_is_known_by_the_name_of_now() {
+    fn a_dead_letter_is_taken_out_under_the_key_of_an_earlier_version_too() {
         let letter = |id: &str| DeadLetter::from_document("contacts", id, "why");
-        let of = |key: &str, id: &str| (key.to_owned(), letter(id));
-        let letters = [of("contacts/0:5", "0:5"), of("contacts/c1", "c1"), of("contacts/0:6@", "0:6")];
-        let former = former_keys(&letters);
-        assert_eq!(former.get("contacts/0:5@").map(String::as_str), Some("contacts/0:5"));
-        assert_eq!(former.len(), 1);
+        let known = KnownLetters::of(&[
+            keyed("contacts/0:5", &letter("0:5")),
+            keyed("contacts/c1", &letter("c1")),
+            keyed("contacts/0:6@", &letter("0:6")),
+        ]);
+        assert_eq!(known.former.len(), 1);
+        let none = Vec::<String>::new();
+        assert_eq!(
+            keys(&known, "contacts/0:5@"),
+            [none.clone(), vec!["contacts/0:5".to_owned(), "contacts/0:5@".to_owned()]]
+        );
+        assert_eq!(keys(&known, "contacts/c1"), [none, vec!["contacts/c1".to_owned()]]);
+        assert!(known.resolution(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_other_dead_letters_of_one_former_key_stay() {
+        let letter = |id: &str, owner: Option<&str>| DeadLetter {
+            owner: owner.map(str::to_owned),
+            ..DeadLetter::from_document("contacts", id, "why")
+        };
+        let key = "contacts/contacts/c1";
+        let known = KnownLetters::of(&[
+            keyed(key, &letter("contacts/c1", Some("o1"))),
+            keyed(key, &letter("contacts/c1", Some("o2"))),
+        ]);
+        assert_eq!(
+            keys(&known, "contacts/contacts/c1@o2"),
+            [vec![format!("{key}@o1")], vec![key.to_owned(), format!("{key}@o2")]]
+        );
         // A record has taken the key, so that a tombstone there is the record's.
-        let mut record = letter("");
+        let mut record = letter("", None);
         record.projection = None;
         (record.topic, record.partition, record.offset) = (Some("contacts".to_owned()), Some(0), Some(5));
-        let [first, ..] = letters;
-        assert!(former_keys(&[first, ("contacts/0:5".to_owned(), record)]).is_empty());
+        let document = letter("0:5", None);
+        let known = KnownLetters::of(&[keyed("contacts/0:5", &document), keyed("contacts/0:5", &record)]);
+        assert_eq!(keys(&known, "contacts/0:5@"), [vec![], vec!["contacts/0:5@".to_owned()]]);
+        assert_eq!(
+            keys(&known, "contacts/0:5"),
+            [vec!["contacts/0:5@".to_owned()], vec!["contacts/0:5".to_owned()]]
+        );
     }
 }

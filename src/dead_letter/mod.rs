@@ -195,6 +195,11 @@ impl DeadLetter {
         letter_name::record_name(topic, partition, offset)
     }
 
+    /// The name that earlier versions gave it.
+    fn former_name(&self) -> String {
+        self.document().map_or_else(|| self.name(), |(projection, id)| format!("{projection}/{id}"))
+    }
+
     /// The projection and id of a rejected document; `None` for a record.
     pub fn document(&self) -> Option<(&str, &str)> {
         match (&self.projection, &self.key) {

@@ -23,6 +23,8 @@ pub struct Sample {
     format: Format,
     /// How many records had data.
     records: usize,
+    /// How many of them have a member `id`.
+    with_id: usize,
     ids: BTreeSet<String>,
     /// In the order in which they are met first.
     fields: Vec<FieldSummary>,
@@ -58,6 +60,7 @@ impl Sample {
             topic: topic.to_owned(),
             format: Format::Plain,
             records: 0,
+            with_id: 0,
             ids: BTreeSet::new(),
             fields: Vec::new(),
             places: BTreeMap::new(),
@@ -91,6 +94,7 @@ impl Sample {
         self.format = format;
         let Some(data) = data.and_then(Value::as_object) else { return };
         self.records += 1;
+        self.with_id += usize::from(data.get("id").is_some_and(|id| !id.is_null()));
         let id = id.or(key).or_else(|| data.get("id").and_then(id_text));
         self.add_fields(data, id.as_deref());
         self.ids.extend(id);

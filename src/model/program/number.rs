@@ -62,12 +62,21 @@ impl Num {
         }
     }
 
-    /// The order of two numbers that have one nearest double: a double stands for the digits with which it is shown.
+    /// The order of two numbers that have one nearest double: a double with a fraction stands for the
+    /// digits with which it is shown.
     fn compare_digits(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Float(_), Self::Float(_)) => Ordering::Equal,
             (left, right) if left.float().is_infinite() && right.float().is_infinite() => Ordering::Equal,
-            (left, right) => decimal(&left.to_string()).compare(&decimal(&right.to_string())),
+            (left, right) => decimal(&left.digits()).compare(&decimal(&right.digits())),
+        }
+    }
+
+    /// The digits by which it is compared: a whole double is the integer that it is.
+    fn digits(&self) -> String {
+        match self {
+            Self::Float(float) if float.fract() == 0.0 => format!("{float:.0}"),
+            number => number.to_string(),
         }
     }
 

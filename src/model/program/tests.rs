@@ -123,6 +123,9 @@ fn numbers_beyond_doubles_are_compared_and_rounded_by_their_digits() {
         value("[1.50 == 1.5, 1e1 == 10, 10 / 4 == 2.5, 1e400 == 1e401]", "null"),
         "[true,true,true,true]"
     );
+    for program in ["pow(2;60) == 1152921504606846976", "1700000000.123*1e9 | . == floor", "1e17 == 1e17*1"] {
+        assert_eq!(value(program, "null"), "true", "{program}: a whole double is the integer that it is");
+    }
     let written = "[18446744073709551615,9007199254740993.0,9007199254740992.5,1e400]";
     assert_eq!(
         value("[.[] | floor]", written),

@@ -20,23 +20,37 @@ pub(super) enum Guess {
     Unresolved(&'static str, String),
 }
 
+/// The words of references that lead up in a tree, and never to the entity's own id.
+const ABOVE: [&str; 4] = ["parent", "manager", "boss", "root"];
+
 /// True of a field that is the entity's own id under another name, as `customerId` of a customer is. The name alone
 /// decides only where no record has a key. A field that is named after another entity type is a reference.
 pub(super) fn is_own_id(summary: &FieldSummary, sample: &Sample, own: &str, names: &[String]) -> bool {
     let is_single = summary.strings + summary.integers == summary.count && summary.count > 0;
     let Some(base) = base(&summary.name).filter(|_| is_single) else { return false };
-    let repeats_id = repeats_id(summary) && !names.iter().any(|name| name != own && is_plural(name, &base));
-    repeats_id || sample.ids.is_empty() && is_plural(own, &base)
+    let is_named = is_plural(own, &base);
+    let is_everywhere = summary.count == sample.records && !ABOVE.contains(&base.as_str());
+    let is_of_other = names.iter().any(|name| name != own && is_plural(name, &base));
+    let is_repeated = repeats_id(summary) && (is_named || is_everywhere) && !is_of_other;
+    is_repeated || sample.ids.is_empty() && is_named
+}
+
+/// True of a field that is named after its entity type.
+pub(super) fn is_named_after(summary: &FieldSummary, own: &str) -> bool {
+    base(&summary.name).is_some_and(|base| is_plural(own, &base))
 }
 
 fn repeats_id(summary: &FieldSummary) -> bool {
     summary.own_ids == summary.count
 }
 
-/// True of a field whose name says that it holds phone numbers.
-pub(super) fn is_phone(name: &str) -> bool {
-    let name = name.to_lowercase();
-    ["phone", "mobile"].iter().any(|word| name.contains(word)) || ["tel", "fax"].contains(&name.as_str())
+/// True of a field that holds phone numbers, by its name and its values.
+pub(super) fn is_phone(summary: &FieldSummary) -> bool {
+    let name = summary.name.to_lowercase();
+    let has_digits = |value: &String| value.bytes().filter(u8::is_ascii_digit).count() >= 6;
+    let is_named =
+        ["phone", "mobile"].iter().any(|word| name.contains(word)) || ["tel", "fax"].contains(&name.as_str());
+    is_named && summary.values.iter().all(has_digits)
 }
 
 /// Guesses a field of `sample`; `names` are those of the entity types, in the order of `samples`.
@@ -53,7 +67,7 @@ pub(super) fn field(summary: &FieldSummary, sample: &Sample, samples: &[Sample],
     let by_name = named.as_ref().and_then(|base| {
         let meant = |name: &&String| is_plural(name, base);
         names.iter().find(meant).cloned().or_else(|| {
-            let is_above = ["parent", "manager", "boss"].contains(&base.as_str());
+            let is_above = ABOVE.contains(&base.as_str());
             let own = samples.iter().position(|other| std::ptr::eq(other, sample));
             own.filter(|_| is_above).and_then(|own| names.get(own).cloned())
         })
@@ -107,7 +121,7 @@ fn is_plural(name: &str, word: &str) -> bool {
         || (word == "person" && name == "people")
 }
 
-fn kind(summary: &FieldSummary) -> &'static str {
+pub(super) fn kind(summary: &FieldSummary) -> &'static str {
     let all = |count: usize| count == summary.count && count > 0;
     if all(summary.dates) {
         "date"

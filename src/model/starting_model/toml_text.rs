@@ -62,12 +62,19 @@ struct SampleEntity<'a> {
 impl<'a> SampleEntity<'a> {
     fn of(sample: &'a Sample, name: &'a str, samples: &[Sample], names: &[String]) -> Self {
         let mut own_names = BTreeSet::new();
-        let own_id = sample.fields.iter().find(|summary| guess::is_own_id(summary, sample, name, names));
-        let own_id = own_id.map(|summary| summary.name.as_str());
+        let is_own = |summary: &&FieldSummary| guess::is_own_id(summary, sample, name, names);
+        let own = || sample.fields.iter().filter(is_own);
+        let own_id = own().find(|summary| guess::is_named_after(summary, name)).or_else(|| own().next());
+        // A member `id` goes before fields of other names.
+        let own_id = own_id.filter(|_| sample.with_id == 0).map(|summary| summary.name.as_str());
         let fields = sample.fields.iter().filter(|summary| own_id != Some(summary.name.as_str()));
         let fields = fields.filter_map(|summary| {
+            let guess = match is_own(&summary) {
+                true => Guess::Type(guess::kind(summary)),
+                false => guess::field(summary, sample, samples, names),
+            };
             let name = field_name(&summary.name).filter(|name| own_names.insert(name.clone()))?;
-            Some((name, summary, guess::field(summary, sample, samples, names)))
+            Some((name, summary, guess))
         });
         Self { sample, name, own_id, fields: fields.collect() }
     }
@@ -188,9 +195,10 @@ impl<'a> SampleEntity<'a> {
             self.fields.iter().filter(|(name, _, guess)| is(guess, "string") && name != "stub").collect();
         let Some(title) = title(&strings) else { return };
         let texts = strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
-        let texts = texts.map(|(name, _, _)| name).filter(|name| *name != title);
-        let (phones, words): (Vec<&String>, Vec<&String>) = texts.partition(|name| guess::is_phone(name));
-        let words = words.into_iter().take(7);
+        let texts = texts.map(|(name, summary, _)| (name, summary)).filter(|(name, _)| *name != title);
+        let (phones, words): (Vec<_>, Vec<_>) = texts.partition(|(_, summary)| guess::is_phone(summary));
+        let [phones, words] = [phones, words].map(|fields| fields.into_iter().map(|(name, _)| name));
+        let words = words.take(7);
         let words: Vec<String> = std::iter::once(title).chain(words).map(|name| string(name)).collect();
         let filters = self.fields.iter().filter(|(name, summary, guess)| {
             let repeats = is(guess, "string")
@@ -204,8 +212,8 @@ impl<'a> SampleEntity<'a> {
         let filters: Vec<String> =
             filters.map(|(name, _, _)| format!("{} = {}", join("", name), string(name))).collect();
         let _ = writeln!(out, "\n[{path}.search]\ntitle = {}\nwords = [{}]", string(title), words.join(", "));
+        let phones: Vec<String> = phones.map(|name| string(name)).collect();
         if !phones.is_empty() {
-            let phones: Vec<String> = phones.into_iter().map(|name| string(name)).collect();
             let _ = writeln!(out, "phones = [{}]", phones.join(", "));
         }
         if !filters.is_empty() {

@@ -18,6 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// How long one statement waits for its answer, and how long connecting to one host takes.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// How long several hosts together have for a session. A stop waits for it, so it is shorter than the time that
+/// supervisors usually give.
+const HOSTS_WAIT: Duration = Duration::from_secs(25);
 /// A server that vanished is noticed after about so long.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 2;
@@ -45,7 +48,8 @@ impl DatabaseSession {
     /// A wrong configuration, a refusal, or a server that does not answer.
     pub(super) async fn open(config: &PostgresConfig, name: &str) -> Result<Self> {
         let hosts = split_hosts(&settings(config, name)?);
-        let session = Self::connect(&hosts, config, ANSWER_WAIT).await?;
+        let count = u32::try_from(hosts.len()).unwrap_or(u32::MAX).max(1);
+        let session = Self::connect(&hosts, config, ANSWER_WAIT.min(HOSTS_WAIT / count)).await?;
         let schema = config.schema.replace('"', "\"\"");
         // The functions of message-db name their tables without a schema.
         let path = format!(
@@ -73,7 +77,13 @@ impl DatabaseSession {
             };
             match outcome {
                 Ok(session) => return Ok(session),
-                Err(error) => refusal = Some(choose_error(refusal, error)),
+                Err(error) => {
+                    tracing::debug!(
+                        error = error.chain(),
+                        "a host of postgres.url does not take the session"
+                    );
+                    refusal = Some(choose_error(refusal, error));
+                }
             }
         }
         Err(refusal.unwrap_or_else(|| Error::usage("postgres.url: it has no host")))
@@ -101,9 +111,16 @@ impl DatabaseSession {
     }
 }
 
-/// The error of several hosts: an outage of one may end, and the host that takes the session may be that one.
+/// The error of several hosts. An outage of one may end, and the host that takes the session may be that one. A wrong
+/// configuration does not pass.
 fn choose_error(former: Option<Error>, error: Error) -> Error {
-    former.filter(|former| former.kind() == ErrorKind::Unavailable).unwrap_or(error)
+    let Some(former) = former else { return error };
+    match (former.kind(), error.kind()) {
+        (ErrorKind::Usage, _) => former,
+        (_, ErrorKind::Usage) => error,
+        (ErrorKind::Unavailable, _) => former,
+        _ => error,
+    }
 }
 
 fn settings(config: &PostgresConfig, name: &str) -> Result<tokio_postgres::Config> {

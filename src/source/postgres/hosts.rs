@@ -68,7 +68,9 @@ fn without_hosts(settings: &Config) -> Config {
         .ssl_mode(settings.get_ssl_mode())
         .ssl_negotiation(settings.get_ssl_negotiation())
         .target_session_attrs(settings.get_target_session_attrs())
-        .channel_binding(settings.get_channel_binding());
+        .channel_binding(settings.get_channel_binding())
+        // The addresses of one name are shuffled too.
+        .load_balance_hosts(settings.get_load_balance_hosts());
     rest
 }
 
@@ -103,7 +105,10 @@ mod tests {
     fn hosts_in_a_random_order_are_all_tried() {
         let hosts = split_hosts(&parse("postgres://one,two,three/d?load_balance_hosts=random"));
         for name in ["one", "two", "three"] {
-            assert!(hosts.contains(&parse(&format!("postgres://{name}/d"))), "{hosts:#?}");
+            assert!(
+                hosts.contains(&parse(&format!("postgres://{name}/d?load_balance_hosts=random"))),
+                "{hosts:#?}"
+            );
         }
         assert_eq!(hosts.len(), 3);
     }
