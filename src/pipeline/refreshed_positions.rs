@@ -36,6 +36,8 @@ impl RefreshedPositions {
         let noted = (Instant::now(), low_watermark.clone());
         self.next.get_or_insert_with(|| noted.clone());
         self.low_watermark = Some(noted);
+        // Those between the first and the latest are not kept, so that each move passes on what is through.
+        self.advance();
     }
 
     /// Takes note that the index was refreshed since it had everything below these positions.
@@ -45,6 +47,11 @@ impl RefreshedPositions {
 
     /// The positions below which searches show every record.
     pub(super) fn positions(&mut self) -> &Positions {
+        self.advance();
+        &self.shown
+    }
+
+    fn advance(&mut self) {
         // The latest low watermark begins to wait when it was noted, and not when the one before it is through.
         while let Some((at, low_watermark)) =
             self.next.take_if(|(at, _)| self.interval.is_some_and(|interval| at.elapsed() >= interval))
@@ -52,7 +59,6 @@ impl RefreshedPositions {
             self.shown.join(&low_watermark);
             self.next = self.low_watermark.clone().filter(|(later, _)| *later > at);
         }
-        &self.shown
     }
 }
 
@@ -65,6 +71,17 @@ mod tests {
 
     fn at(next: i64) -> Positions {
         [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_distance_is_the_interval_also_when_no_one_asks_for_long() {
+        let mut refreshed = RefreshedPositions::default();
+        refreshed.set_interval(Some(INTERVAL));
+        for next in 1..=20 {
+            refreshed.deliver(&at(next));
+            tokio::time::advance(INTERVAL).await;
+        }
+        assert_eq!(*refreshed.positions(), at(20));
     }
 
     #[tokio::test(start_paused = true)]

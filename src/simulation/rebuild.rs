@@ -167,9 +167,10 @@ impl Call {
         let projections = &self.world.domain.projections;
         let indexes =
             projections.iter().map(|projection| sink.new_name(*projection)).collect::<Result<_>>()?;
+        let id = format!("{:016x}", fastrand::u64(..));
         let behind = sink.indexes_behind().await?;
         let session = Session {
-            id: format!("{:016x}", fastrand::u64(..)),
+            id,
             projections: projections.iter().map(|projection| projection.name().to_owned()).collect(),
             indexes,
             previous: projections.iter().map(|projection| behind.get(projection).cloned()).collect(),
