@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{GrowingLog, World, eventually, log_of, try_es};
+use crate::harness::{GrowingLog, Running, World, eventually, log_of, try_es};
 use crate::services::{self, Services};
 
 const SETTINGS: &str = "source.kind = \"files\"\nsource.path = \"events\"\norganisations.format = \"plain\"\n\
@@ -193,14 +194,19 @@ fn a_document_that_was_refused_before_the_index_took_documents_again_is_no_dead_
     let (servers, _turn) = services::whole();
     let world = world(&servers, "refuses-once");
     all_is_well(&world);
+    let mut run = world.command(&["run"]);
+    run.env("TRIBUTARY_INDEX__URL", way_without_pipeline_at_probes(&world));
+    let child = run.stdout(Stdio::null()).stderr(world.log_file()).spawn().unwrap();
+    let _instance = Running(child, Some(world.log_file()));
+    world.wait_until_delivered();
     set_pipeline(&world, &json!("not-there"));
     append(&world, "organisations", "o1", &json!({"name": "Acme Limited"}));
-    let mut run = world.command(&["run", "--until-end"]);
-    let output = run.env("TRIBUTARY_INDEX__URL", way_without_pipeline_at_probes(&world)).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", log_of(&output));
+    eventually("the document in the index, or a dead letter", || {
+        world.settle();
+        let is_there = world.documents("organisations")["o1"]["name"] == "Acme Limited";
+        (is_there || !world.dead_letters().is_empty()).then_some(())
+    });
     assert_eq!(world.dead_letters(), Vec::<Value>::new());
-    world.settle();
-    assert_eq!(world.documents("organisations")["o1"]["name"], "Acme Limited");
 }
 
 /// The places of records in a dead letter.

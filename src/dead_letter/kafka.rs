@@ -432,24 +432,24 @@ impl DeadLetters for KafkaDeadLetters {
 mod tests {
     use super::*;
 
-    fn keyed(key: &str, letter: &DeadLetter) -> (String, DeadLetter) {
+    fn letter_under(key: &str, letter: &DeadLetter) -> (String, DeadLetter) {
         (key.to_owned(), letter.clone())
     }
 
     /// The keys that get a dead letter, and those that get a tombstone.
     fn keys(known: &KnownLetters, name: &str) -> [Vec<String>; 2] {
-        let (moved, gone): (Vec<_>, Vec<_>) =
+        let (moved, tombstones): (Vec<_>, Vec<_>) =
             known.resolution(&[name.to_owned()]).into_iter().partition(|(_, letter)| letter.is_some());
-        [moved, gone].map(|records| records.into_iter().map(|(key, _)| key).collect())
+        [moved, tombstones].map(|records| records.into_iter().map(|(key, _)| key).collect())
     }
 
     #[test]
     fn a_dead_letter_is_taken_out_under_the_key_of_an_earlier_version_too() {
         let letter = |id: &str| DeadLetter::from_document("contacts", id, "why");
         let known = KnownLetters::of(&[
-            keyed("contacts/0:5", &letter("0:5")),
-            keyed("contacts/c1", &letter("c1")),
-            keyed("contacts/0:6@", &letter("0:6")),
+            letter_under("contacts/0:5", &letter("0:5")),
+            letter_under("contacts/c1", &letter("c1")),
+            letter_under("contacts/0:6@", &letter("0:6")),
         ]);
         assert_eq!(known.former.len(), 1);
         let none = Vec::<String>::new();
@@ -469,8 +469,8 @@ mod tests {
         };
         let key = "contacts/contacts/c1";
         let known = KnownLetters::of(&[
-            keyed(key, &letter("contacts/c1", Some("o1"))),
-            keyed(key, &letter("contacts/c1", Some("o2"))),
+            letter_under(key, &letter("contacts/c1", Some("o1"))),
+            letter_under(key, &letter("contacts/c1", Some("o2"))),
         ]);
         assert_eq!(
             keys(&known, "contacts/contacts/c1@o2"),
@@ -481,7 +481,10 @@ mod tests {
         record.projection = None;
         (record.topic, record.partition, record.offset) = (Some("contacts".to_owned()), Some(0), Some(5));
         let document = letter("0:5", None);
-        let known = KnownLetters::of(&[keyed("contacts/0:5", &document), keyed("contacts/0:5", &record)]);
+        let known = KnownLetters::of(&[
+            letter_under("contacts/0:5", &document),
+            letter_under("contacts/0:5", &record),
+        ]);
         assert_eq!(keys(&known, "contacts/0:5@"), [vec![], vec!["contacts/0:5@".to_owned()]]);
         assert_eq!(
             keys(&known, "contacts/0:5"),
