@@ -13,7 +13,6 @@ use rdkafka::config::FromClientConfig;
 use serde_json::{Value, json};
 
 use crate::harness::{GrowingLog, World, eventually, log_of};
-use crate::model_changes::{SHOP, shop, with_kettles_alone, write_model};
 use crate::scene::{Scene, ends_well, phase, reaches, record};
 use crate::services;
 use crate::verify::plant;
@@ -178,62 +177,4 @@ fn documents_that_the_new_index_refuses_keep_the_alias_where_it_is_unless_allowe
     assert_ne!(scene.world.indexes_behind()["contacts"], before["contacts"]);
     let answer = scene.world.es(Method::Get, &format!("/{}contacts/_count", scene.world.prefix), None);
     assert!(answer["count"].as_u64().is_some(), "{answer}");
-}
-
-#[test]
-fn a_rebuild_of_a_projection_that_is_gone_is_refused_and_ends_once_the_projection_is_restored() {
-    is_refused_until_restored(&["reindex"]);
-}
-
-#[test]
-fn a_rebuild_of_a_projection_that_is_gone_is_refused_and_is_given_up_once_the_projection_is_restored() {
-    is_refused_until_restored(&["reindex", "--abort"]);
-}
-
-fn is_refused_until_restored(remedy: &[&str]) {
-    let (world, _log) = shop();
-    let with_brands = format!("{SHOP}\n[projections.brands]\nof = \"brands\"\n");
-    write_model(&world, &with_brands);
-    world.succeed(&["run", "--until-end"]);
-    let documents = world.documents("products");
-    let mut rebuild = world.start(&["reindex"]);
-    // It stays there for a while, because no instance says where it stopped.
-    eventually("the rebuild feeds the indexes behind the aliases", || {
-        assert_eq!(rebuild.0.try_wait().unwrap(), None, "{}", world.log());
-        let feeds =
-            |projection: &&str| record(&world, projection).is_some_and(|record| record["phase"] == "feeding");
-        ["products", "brands"].iter().all(feeds).then_some(())
-    });
-    rebuild.kill();
-    write_model(&world, SHOP);
-    for _ in 0..2 {
-        let refused = world.run(&["reindex"]);
-        assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
-        for part in [
-            "a rebuild of brands was begun here, and the model has no such projection now",
-            "Restore the projection. Then end the rebuild with `tributary reindex`, or give it up with \
-             `tributary reindex --abort`",
-        ] {
-            assert!(log_of(&refused).contains(part), "{part}: {}", log_of(&refused));
-        }
-        assert_eq!(record(&world, "brands").unwrap()["phase"], "feeding", "it is left as it is");
-        assert_eq!(world.documents("products"), documents);
-    }
-    // An instance that is to rebuild what changed in the model ends as well.
-    write_model(&world, &with_kettles_alone());
-    let refused = world.run(&["run", "--until-end", "--reindex-on-mapping-change"]);
-    assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
-    assert!(log_of(&refused).contains("a rebuild of brands was begun here"), "{}", log_of(&refused));
-    write_model(&world, &with_brands);
-    world.succeed(remedy);
-    world.succeed(&["run", "--until-end"]);
-    assert_eq!(world.documents("products"), documents);
-    assert_eq!(world.documents("brands").len(), 1);
-    world.succeed(&["verify"]);
-    // Nothing of the rebuild is left, so the model may lose the projection now.
-    write_model(&world, SHOP);
-    world.succeed(&["reindex", "--rebuild", "--from", "state"]);
-    world.succeed(&["run", "--until-end"]);
-    assert_eq!(world.documents("products"), documents);
-    world.succeed(&["verify"]);
 }

@@ -20,7 +20,7 @@ fn words_with_more_neighbours_than_a_query_may_have_clauses_are_found_by_typos()
     let (servers, _turn) = services::whole();
     let log = GrowingLog::new();
     let letter = |number: u32, at: u32| char::from_u32(97 + (number * 7 + at * 5 + at * at * number) % 26);
-    // Half as many words are more than OpenSearch has clauses for, which takes 1 024 whatever its memory is.
+    // OpenSearch takes 1 024 clauses whatever its memory is, and half of the words need more.
     let count = if services::is_opensearch() { 8 } else { 16 };
     let words: Vec<String> =
         (0..count).map(|number| (0..16).filter_map(|at| letter(number, at)).collect()).collect();

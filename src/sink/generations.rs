@@ -402,6 +402,9 @@ pub(crate) async fn note_sending(
     )))
 }
 
+/// The reason for a use of an index before it was opened.
+pub(crate) const UNOPENED: &str = "an index was used before it was opened; this is a bug, report it";
+
 /// The error for a projection that a sink was not made for.
 pub(crate) fn projection_error(projection: Projection) -> Error {
     Error::failure(format!(

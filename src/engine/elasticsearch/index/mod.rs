@@ -40,7 +40,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::join::JOIN;
 use crate::plan::{ChildKey, Projection};
 use crate::sink::documents::{Documents, VersionPage};
-use crate::sink::generations::{Aliases, forget_rollback, projection_error};
+use crate::sink::generations::{Aliases, UNOPENED, forget_rollback, projection_error};
 use crate::sink::mapping::{Mapping, MappingFaults};
 use crate::sink::mappings::Mappings;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write, indexes_of};
@@ -138,14 +138,13 @@ impl ElasticsearchSink {
 
     fn index(&self, projection: Projection) -> Result<String> {
         let index = self.open_indexes().indexes.remove(&projection);
-        index
-            .ok_or_else(|| Error::failure("an index was used before it was opened; this is a bug, report it"))
+        index.ok_or_else(|| Error::failure(UNOPENED))
     }
 
     async fn write_some(&self, opened: &OpenIndexes, batch: Batch) -> Vec<Outcome> {
         let projection = batch.projection();
         let Some(index) = opened.indexes.get(&projection) else {
-            let reason = "an index was used before it was opened; this is a bug, report it".to_owned();
+            let reason = UNOPENED.to_owned();
             return vec![Outcome::Retry(reason); batch.writes().len()];
         };
         let (body, writes) = batch.into_parts();

@@ -24,7 +24,7 @@ use self::generation::Generation;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Projection;
-use crate::sink::generations::{Rebuild, forget_rollback};
+use crate::sink::generations::{Rebuild, UNOPENED, forget_rollback};
 use crate::sink::mapping::{Fit, Mapping, MappingFaults};
 use crate::sink::mappings::Mappings;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
@@ -227,9 +227,7 @@ fn write_all(
     let is_gone = generation.as_ref().is_some_and(|generation| generation.is_gone());
     let outcomes = batch.writes().iter().map(|write| {
         let Some(generation) = &mut generation else {
-            return Outcome::Retry(
-                "an index was used before it was opened; this is a bug, report it".to_owned(),
-            );
+            return Outcome::Retry(UNOPENED.to_owned());
         };
         if is_gone {
             return Outcome::Gone(GONE.to_owned());
@@ -245,7 +243,7 @@ fn write_all(
 }
 
 fn not_opened() -> Error {
-    Error::failure("an index was used before it was opened; this is a bug, report it")
+    Error::failure(UNOPENED)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
